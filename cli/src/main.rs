@@ -1,0 +1,2 @@
+//! The `torch-checkpoint` command.
+fn main() {}

@@ -1,0 +1,15 @@
+//! Reads the files PyTorch saves.
+
+#![cfg_attr(not(test), allow(dead_code))]
+// The stages, in the order in which data flows; a module imports only from those above it.
+mod container;
+mod error;
+mod limits;
+mod pickle;
+mod source;
+mod tensor;
+mod torch;
+
+pub use error::{Error, ErrorKind};
+pub use limits::Limits;
+pub use source::{Backing, Source};

@@ -1,0 +1,69 @@
+//! How much a file may cost. Every number that a file declares is held against these before it sizes anything.
+
+use crate::error::Error;
+
+/// Bounds on what one checkpoint may cost. The defaults let every honest file through that we know of and keep a forged
+/// one from exhausting a machine; each field says why it has the default it has.
+///
+/// ```
+/// use torch_checkpoint::{Limits, LoadOptions};
+///
+/// let mut limits = Limits::default();
+/// limits.pickle_bytes = 1 << 20; // this service only takes small models
+/// let options = LoadOptions::new().limits(limits);
+/// # let _ = options;
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Bytes of one pickle (`data.pkl`). Default 512 MiB: a million tensors take about 150 MB. Values above
+    /// [`Limits::MAX_PICKLE_BYTES`] count as that.
+    pub pickle_bytes: u64,
+    /// Objects of the pickled graph. Default 50 million, about 0.8 GB of memory; a tensor takes about nine.
+    pub nodes: u64,
+    /// Nesting that a walk (listing, flattening, deserialising) follows. Default 1,000, Python's own recursion limit.
+    /// Decoding itself has no depth: 200,000 nested lists load and are freed.
+    pub nesting: usize,
+    /// Dimensions of a tensor. Default 64, torch's own bound for most operations.
+    pub dimensions: usize,
+    /// Records of an archive. Default 16 million.
+    pub records: u64,
+    /// Bytes that one compressed record may unpack to. Default 64 GiB; a record's declared size bounds it as well.
+    pub decompressed_bytes: u64,
+    /// Bytes that one call may materialise from a tensor (`to_vec`, `cast`, a gathered `bytes`). Default 1 TiB: it stops a
+    /// four-byte storage that presents itself as an exabyte, and leaves the judgement below that to the caller.
+    pub materialised_bytes: u64,
+    /// Names that a walk may emit, containers met again included. Default 10 million: thirty levels of ten references
+    /// would be 10^30.
+    pub names: usize,
+}
+
+impl Limits {
+    /// Offsets in the decoded graph are 32 bits wide.
+    pub const MAX_PICKLE_BYTES: u64 = 0x7fff_ffff;
+
+    /// An error that names the limit, what was asked and what is allowed, if `asked` is more than `allowed`.
+    pub(crate) fn check(name: &str, asked: u64, allowed: u64) -> Result<(), Error> {
+        if asked <= allowed {
+            return Ok(());
+        }
+        Err(Error::limit(format!(
+            "{asked} is more than the limit of {allowed} for `Limits::{name}`; raise it with `LoadOptions::limits` if the file is trusted"
+        )))
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            pickle_bytes: 512 << 20,
+            nodes: 50_000_000,
+            nesting: 1_000,
+            dimensions: 64,
+            records: 1 << 24,
+            decompressed_bytes: 64 << 30,
+            materialised_bytes: 1 << 40,
+            names: 10_000_000,
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! Where do the bytes live? Nothing here knows a format.
+
+#[cfg(feature = "mmap")]
+mod mapping;
+
+use std::borrow::Cow;
+use std::fmt;
+use std::io::Read;
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::error::Error;
+
+/// How a file's bytes are held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Backing {
+    /// Memory-mapped: opening costs nothing per byte, tensors borrow from the page cache. If another process truncates
+    /// the file while it is in use, touching the lost part ends the process (`SIGBUS` on Unix), and if it rewrites the
+    /// file, tensors change. Without the feature `mmap` this reads the file like [`Backing::Owned`].
+    Mapped,
+    /// Read into memory once. No other process can interfere afterwards.
+    Owned,
+}
+
+/// The bytes of a whole checkpoint, for [`LoadOptions::open_bytes`](crate::LoadOptions::open_bytes): made from `Vec<u8>`,
+/// `Arc<[u8]>`, `&'static [u8]` or `&'static [u8; N]` (`include_bytes!`), none of which is copied.
+#[derive(Clone)]
+pub struct Source(Arc<Owner>);
+
+enum Owner {
+    Vec(Vec<u8>),
+    Shared(Arc<[u8]>),
+    Static(&'static [u8]),
+    #[cfg(feature = "mmap")]
+    Mapped(mapping::Mapping),
+}
+
+impl Source {
+    /// Opens a regular file with the given backing.
+    pub(crate) fn open(path: &Path, backing: Backing) -> Result<Self, Error> {
+        let mut file = std::fs::File::open(path).map_err(|e| Error::io("open the file", e))?;
+        let metadata = file.metadata().map_err(|e| Error::io("inspect the file", e))?;
+        if !metadata.is_file() {
+            return Err(Error::not_a_checkpoint(
+                "this is not a regular file; pipes go through `LoadOptions::open_reader`",
+            ));
+        }
+        if metadata.len() == 0 {
+            return Ok(Self::from(&[][..]));
+        }
+        match backing {
+            #[cfg(feature = "mmap")]
+            Backing::Mapped => Ok(Self(Arc::new(Owner::Mapped(mapping::Mapping::new(&file)?)))),
+            #[cfg(not(feature = "mmap"))]
+            Backing::Mapped => Self::from_sized_reader(&mut file, metadata.len()),
+            Backing::Owned => Self::from_sized_reader(&mut file, metadata.len()),
+        }
+    }
+
+    /// Reads to the end. `expected` bytes are reserved; a shorter or longer stream is taken as it is.
+    fn from_sized_reader(reader: &mut dyn Read, expected: u64) -> Result<Self, Error> {
+        let mut bytes = Vec::new();
+        let expected =
+            usize::try_from(expected).map_err(|_| Error::limit("the file is larger than the address space"))?;
+        bytes
+            .try_reserve_exact(expected)
+            .map_err(|_| Error::limit(format!("no memory for a file of {expected} bytes; use `Backing::Mapped`")))?;
+        reader.read_to_end(&mut bytes).map_err(|e| Error::io("read the file", e))?;
+        Ok(Self::from(bytes))
+    }
+
+    /// Reads everything the reader gives.
+    pub(crate) fn from_reader(mut reader: impl Read) -> Result<Self, Error> {
+        Self::from_sized_reader(&mut reader, 0)
+    }
+
+    /// All bytes.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        match &*self.0 {
+            Owner::Vec(bytes) => bytes,
+            Owner::Shared(bytes) => bytes,
+            Owner::Static(bytes) => bytes,
+            #[cfg(feature = "mmap")]
+            Owner::Mapped(mapping) => mapping.bytes(),
+        }
+    }
+
+    /// The length in bytes.
+    pub(crate) fn len(&self) -> u64 {
+        // A slice is never longer than `isize::MAX`.
+        u64::try_from(self.bytes().len()).unwrap_or(u64::MAX)
+    }
+
+    /// The bytes of a range, if it lies inside.
+    pub(crate) fn get(&self, range: Range<u64>) -> Option<&[u8]> {
+        let start = usize::try_from(range.start).ok()?;
+        let end = usize::try_from(range.end).ok()?;
+        self.bytes().get(start..end)
+    }
+
+    /// Whether nobody else can change the bytes.
+    pub(crate) fn is_stable(&self) -> bool {
+        #[cfg(feature = "mmap")]
+        return !matches!(&*self.0, Owner::Mapped(_));
+        #[cfg(not(feature = "mmap"))]
+        true
+    }
+
+    /// The bytes of a range that nobody else can change any more: borrowed if the source is owned memory, copied if it is
+    /// mapped. Whatever is validated before it is used goes through here.
+    pub(crate) fn stable(&self, range: Range<u64>) -> Option<Cow<'_, [u8]>> {
+        let bytes = self.get(range)?;
+        Some(if self.is_stable() { Cow::Borrowed(bytes) } else { Cow::Owned(bytes.to_vec()) })
+    }
+}
+
+impl From<Vec<u8>> for Source {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self(Arc::new(Owner::Vec(bytes)))
+    }
+}
+
+impl From<Arc<[u8]>> for Source {
+    fn from(bytes: Arc<[u8]>) -> Self {
+        Self(Arc::new(Owner::Shared(bytes)))
+    }
+}
+
+impl From<&'static [u8]> for Source {
+    fn from(bytes: &'static [u8]) -> Self {
+        Self(Arc::new(Owner::Static(bytes)))
+    }
+}
+
+impl<const N: usize> From<&'static [u8; N]> for Source {
+    fn from(bytes: &'static [u8; N]) -> Self {
+        Self::from(bytes.as_slice())
+    }
+}
+
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Source({} bytes)", self.len())
+    }
+}
+
+/// Names one record of a container.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct RecordId(pub(crate) u32);
+
+/// What a container offers to the storages that live in it: the bytes of each record, on demand.
+pub(crate) trait Records: Send + Sync + fmt::Debug {
+    /// The record's bytes if they lie in the source as they are, `None` if they have to be [produced](Self::produce).
+    ///
+    /// # Errors
+    /// The record's own header contradicts the directory, or its checksum is wrong (when those are verified).
+    fn borrow(&self, record: RecordId) -> Result<Option<&[u8]>, Error>;
+
+    /// Decompresses the record into a buffer of exactly its declared size.
+    ///
+    /// # Errors
+    /// As [`borrow`](Self::borrow), and damaged or oversized compressed data.
+    fn produce(&self, record: RecordId) -> Result<Vec<u8>, Error>;
+
+    /// Whether nobody else can change the bytes that [`borrow`](Self::borrow) gives (they are not a mapped file's).
+    fn is_stable(&self) -> bool;
+
+    /// The record's name, for messages.
+    fn name(&self, record: RecordId) -> &str;
+
+    /// The record's size in bytes once unpacked, as the directory declares it.
+    fn declared_len(&self, record: RecordId) -> u64;
+}
+
+/// The byte order of stored numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ByteOrder {
+    Little,
+    Big,
+}
+
+impl ByteOrder {
+    pub(crate) const NATIVE: Self = if cfg!(target_endian = "big") { Self::Big } else { Self::Little };
+}

@@ -1,0 +1,1 @@
+//! How is a tensor seen over bytes? Nothing here knows pickle or files.
