@@ -3,6 +3,7 @@
 #![cfg_attr(not(test), allow(dead_code))]
 // The stages, in the order in which data flows; a module imports only from those above it.
 mod container;
+mod device;
 mod error;
 mod limits;
 mod pickle;
@@ -10,6 +11,7 @@ mod source;
 mod tensor;
 mod torch;
 
+pub use device::{Device, MapLocation, MapTarget, StorageInfo};
 pub use error::{Error, ErrorKind};
 pub use limits::Limits;
 pub use source::{Backing, Source};
