@@ -1,1 +1,17 @@
-//! What does the program mean?
+//! What does the program mean? Names get a meaning from one table ([`globals`]), persistent ids become storages, recorded
+//! calls become tensors and values. Nothing here knows files, and nothing is executed.
+
+mod globals;
+mod locate;
+mod persistent_id;
+mod program;
+mod rebuild;
+mod storages;
+mod text;
+mod values;
+
+pub(crate) use globals::{Builder, Constructor, Meaning, renamed};
+pub(crate) use program::Program;
+pub(crate) use storages::StorageSource;
+pub(crate) use text::python2_text;
+pub(crate) use values::{Entries, Meant, Opaque};

@@ -1,0 +1,122 @@
+//! A decoded pickle with its storages and tensors: what `torch.load` would have made, without having made it.
+
+use super::globals::{self, Meaning, StorageType};
+use super::persistent_id;
+use super::rebuild::Rebuilder;
+use super::storages::{self, StorageSource};
+use crate::device::MapLocation;
+use crate::error::Error;
+use crate::limits::Limits;
+use crate::pickle::graph::{GlobalId, Graph, Node, NodeId};
+use crate::tensor::{DType, Storage, Tensor};
+
+/// See the module's documentation.
+#[derive(Debug)]
+pub(crate) struct Program {
+    graph: Graph,
+    /// By [`GlobalId`].
+    meanings: Vec<Meaning>,
+    slots: Slots,
+    storages: Vec<Storage>,
+    tensors: Vec<Tensor>,
+}
+
+/// For each node of the arena the storage or tensor that it stands for. Which of the two follows from the node: a
+/// persistent reference is a storage, an object a tensor.
+#[derive(Debug)]
+pub(super) struct Slots(Vec<u32>);
+
+impl Slots {
+    const EMPTY: u32 = u32::MAX;
+
+    pub(super) fn new(graph: &Graph) -> Self {
+        Self(vec![Self::EMPTY; graph.ids().len()])
+    }
+
+    pub(super) fn get(&self, node: NodeId) -> Option<usize> {
+        let slot = *self.0.get(node.index()?)?;
+        (slot != Self::EMPTY).then_some(slot as usize)
+    }
+
+    pub(super) fn set(&mut self, node: NodeId, index: usize) {
+        if let (Some(slot), Ok(index)) = (node.index().and_then(|n| self.0.get_mut(n)), u32::try_from(index)) {
+            *slot = index;
+        }
+    }
+}
+
+impl Program {
+    /// Gives the graph its meaning: resolves every persistent id against the storages of the container, and rebuilds
+    /// every tensor as a view of them.
+    pub(crate) fn new(
+        graph: Graph,
+        source: &dyn StorageSource,
+        map_location: &mut MapLocation<'_>,
+        limits: &Limits,
+    ) -> Result<Self, Error> {
+        let meanings: Vec<Meaning> = graph
+            .globals()
+            .map(|id| {
+                let (module, name) = graph.global(id);
+                globals::meaning(module, name)
+            })
+            .collect();
+        let mut slots = Slots::new(&graph);
+        let storages = storages::resolve(&graph, &mut slots, source, map_location)?;
+        let tensors = Rebuilder::new(&graph, &meanings, &mut slots, &storages, limits).run()?;
+        Ok(Self { graph, meanings, slots, storages, tensors })
+    }
+
+    pub(crate) fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
+    pub(crate) fn meaning(&self, global: GlobalId) -> Meaning {
+        self.meanings.get(global.index()).copied().unwrap_or(Meaning::Opaque)
+    }
+
+    /// The meaning of a node that is a global.
+    pub(crate) fn meaning_of(&self, node: NodeId) -> Option<Meaning> {
+        match self.graph.node(node) {
+            Node::Global(id) => Some(self.meaning(id)),
+            _ => None,
+        }
+    }
+
+    /// Every storage of the file, in order of first mention.
+    pub(crate) fn storages(&self) -> &[Storage] {
+        &self.storages
+    }
+
+    /// The tensor that a node stands for.
+    pub(crate) fn tensor(&self, node: NodeId) -> Option<&Tensor> {
+        match self.graph.node(node) {
+            Node::Object(_) => self.tensors.get(self.slots.get(node)?),
+            _ => None,
+        }
+    }
+
+    /// The bare storage that a node stands for.
+    pub(crate) fn storage(&self, node: NodeId) -> Option<&Storage> {
+        match self.graph.node(node) {
+            Node::Persistent(_) => self.storages.get(self.slots.get(node)?),
+            _ => None,
+        }
+    }
+
+    /// The element type of a bare storage; torch loads an untyped one as bytes.
+    pub(crate) fn storage_dtype(&self, node: NodeId) -> Option<DType> {
+        Some(match persistent_id::storage_type(&self.graph, node)? {
+            StorageType::Typed(dtype) => dtype,
+            StorageType::Untyped => DType::UInt8,
+        })
+    }
+
+    /// The states that BUILD gave an object, in order.
+    pub(crate) fn states(&self, node: NodeId) -> &[NodeId] {
+        match self.graph.node(node) {
+            Node::Object(object) => object.states,
+            _ => &[],
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! Persistent ids resolved against the container's records, each storage once.
+#![deny(clippy::arithmetic_side_effects, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+
+use std::sync::Arc;
+
+use hashbrown::HashMap;
+
+use super::locate::locate;
+use super::persistent_id::{StorageId, storage_id};
+use super::program::Slots;
+use crate::device::{Device, MapLocation, StorageInfo};
+use crate::error::{Error, Shown};
+use crate::pickle::graph::{Graph, Node, NodeId};
+use crate::source::{ByteOrder, RecordId, Records};
+use crate::tensor::{Storage, StorageData, StorageParts};
+
+/// Where a container keeps its storages.
+pub(crate) trait StorageSource {
+    /// The record of a storage key and its size in bytes, or `None` if there is no such record.
+    ///
+    /// # Errors
+    /// The key is not one that a container of this kind can have.
+    fn storage(&self, key: &str) -> Result<Option<(RecordId, u64)>, Error>;
+
+    /// What gives the bytes of those records.
+    fn records(&self) -> Arc<dyn Records>;
+
+    /// The byte order of the storages' numbers.
+    fn byte_order(&self) -> ByteOrder;
+}
+
+/// Resolves every persistent id of the graph, in the order of the pickle.
+pub(super) fn resolve(
+    graph: &Graph,
+    slots: &mut Slots,
+    source: &dyn StorageSource,
+    map_location: &mut MapLocation<'_>,
+) -> Result<Vec<Storage>, Error> {
+    let mut storages: Vec<Storage> = Vec::new();
+    let mut by_key: HashMap<&str, usize> = HashMap::new();
+    let mut tags: HashMap<&str, (Arc<str>, Device)> = HashMap::new();
+    let records = source.records();
+    for node in graph.ids() {
+        let Node::Persistent(id) = graph.node(node) else { continue };
+        let place = |error: Error| in_place(error, graph, node);
+        let id = storage_id(graph, id).map_err(place)?;
+        if let Some(&index) = by_key.get(id.key) {
+            if let Some(storage) = storages.get(index) {
+                same_storage(storage, &id).map_err(place)?;
+            }
+            slots.set(node, index);
+            continue;
+        }
+        let (location, tagged) = tags
+            .entry(id.location)
+            .or_insert_with(|| (Arc::from(id.location), Device::from_tag(id.location)));
+        let info = StorageInfo { key: id.key, location: id.location, nbytes: id.nbytes };
+        let device = map_location.device(&info, tagged);
+        let found = source.storage(id.key).map_err(place)?;
+        let data = data(&id, found, &device, &records, source.byte_order()).map_err(place)?;
+        let index = storages.len();
+        let number = u32::try_from(index).map_err(|_| Error::limit("more than 2^32 storages")).map_err(place)?;
+        storages.push(Storage::new(StorageParts {
+            id: number,
+            key: id.key.into(),
+            location: Arc::clone(location),
+            device,
+            nbytes: id.nbytes,
+            data,
+        }));
+        by_key.insert(id.key, index);
+        slots.set(node, index);
+    }
+    Ok(storages)
+}
+
+/// A second id for a key must mean the same bytes; only the element type may differ.
+fn same_storage(storage: &Storage, id: &StorageId<'_>) -> Result<(), Error> {
+    if storage.nbytes() == id.nbytes {
+        return Ok(());
+    }
+    Err(Error::malformed(format!(
+        "storage `{}` is said to have {} bytes here and {} bytes before",
+        Shown(id.key),
+        id.nbytes,
+        storage.nbytes()
+    )))
+}
+
+fn data(
+    id: &StorageId<'_>,
+    found: Option<(RecordId, u64)>,
+    device: &Device,
+    records: &Arc<dyn Records>,
+    byte_order: ByteOrder,
+) -> Result<StorageData, Error> {
+    let Some((record, declared_len)) = found else {
+        // torch leaves out the records of empty storages in some versions.
+        if id.nbytes == 0 || *device == Device::Meta && id.location == "meta" {
+            return Ok(if *device == Device::Meta { StorageData::Meta } else { StorageData::Empty });
+        }
+        return Err(Error::malformed(format!(
+            "the archive has no record for storage `{}` ({} bytes)",
+            Shown(id.key),
+            id.nbytes
+        )));
+    };
+    if declared_len != id.nbytes {
+        return Err(Error::malformed(format!(
+            "storage `{}` has {} bytes by the pickle, but its record `{}` has {declared_len}",
+            Shown(id.key),
+            id.nbytes,
+            Shown(records.name(record))
+        )));
+    }
+    Ok(if *device == Device::Meta {
+        StorageData::Meta
+    } else {
+        StorageData::Record { records: Arc::clone(records), record, byte_order }
+    })
+}
+
+/// Says where in the pickle, and in which tensor, something is wrong.
+pub(super) fn in_place(error: Error, graph: &Graph, node: NodeId) -> Error {
+    let error = match graph.offset(node) {
+        Some(offset) => error.at(offset),
+        None => error,
+    };
+    let error = match graph.node(node) {
+        Node::Persistent(_) => error.in_opcode("BINPERSID"),
+        Node::Object(object) => error.in_opcode(object.made.opcode()),
+        _ => error,
+    };
+    match locate(graph, node) {
+        Some(path) => error.in_tensor(&path),
+        None => error,
+    }
+}

@@ -1,0 +1,325 @@
+//! What a node of the graph means as a value: the calls by which Python pickles its own types become those types.
+
+use std::borrow::Cow;
+
+use super::globals::{Builder, Constructor, Meaning};
+use super::program::Program;
+use super::text::{ascii_or_text, latin1, python2_text};
+use crate::device::Device;
+use crate::pickle::graph::{GlobalId, Node, NodeId, Object, Text};
+use crate::tensor::{DType, Storage, Tensor};
+
+/// A node as a value.
+#[derive(Debug)]
+pub(crate) enum Meant<'p> {
+    None,
+    Bool(bool),
+    Int(i64),
+    /// Two's complement, little endian.
+    BigInt(&'p [u8]),
+    Float(f64),
+    Complex(f64, f64),
+    Str(Text<'p>),
+    PyString(&'p [u8]),
+    Bytes(Cow<'p, [u8]>),
+    ByteArray(Cow<'p, [u8]>),
+    List(&'p [NodeId]),
+    Tuple(&'p [NodeId]),
+    Size(&'p [NodeId]),
+    Dict(Entries<'p>),
+    Set(&'p [NodeId]),
+    FrozenSet(&'p [NodeId]),
+    Tensor(&'p Tensor),
+    Storage(&'p Storage),
+    DType(DType),
+    Device(Device),
+    /// `torch.strided`, …: the bare name.
+    Layout(&'p str),
+    QScheme(&'p str),
+    /// A function or class, by name only.
+    Global(GlobalId),
+    Extension(i32),
+    Object(Opaque<'p>),
+}
+
+/// An object of a class that this crate gives no meaning to, with everything the pickle says about it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Opaque<'p> {
+    /// What was called, usually the class.
+    pub(crate) class: NodeId,
+    pub(crate) args: &'p [NodeId],
+    pub(crate) kwargs: Option<NodeId>,
+    pub(crate) states: &'p [NodeId],
+    pub(crate) items: &'p [NodeId],
+    pub(crate) entries: &'p [(NodeId, NodeId)],
+}
+
+/// The entries of a mapping, in insertion order.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Entries<'p> {
+    program: &'p Program,
+    /// Entries given as the argument of the constructor.
+    given: Given<'p>,
+    set: &'p [(NodeId, NodeId)],
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Given<'p> {
+    Nothing,
+    Dict(&'p [(NodeId, NodeId)]),
+    /// A list of two-item lists or tuples, as Python 2 pickles an `OrderedDict`.
+    Pairs(&'p [NodeId]),
+}
+
+impl<'p> Entries<'p> {
+    pub(crate) fn len(&self) -> usize {
+        let given = match self.given {
+            Given::Nothing => 0,
+            Given::Dict(entries) => entries.len(),
+            Given::Pairs(pairs) => pairs.len(),
+        };
+        given.saturating_add(self.set.len())
+    }
+
+    /// The entry at a position.
+    pub(crate) fn at(&self, index: usize) -> Option<(NodeId, NodeId)> {
+        let (given, found) = match self.given {
+            Given::Nothing => (0, None),
+            Given::Dict(entries) => (entries.len(), entries.get(index).copied()),
+            Given::Pairs(pairs) => (pairs.len(), pairs.get(index).and_then(|&pair| self.program.pair(pair))),
+        };
+        match found {
+            Some(entry) => Some(entry),
+            None => self.set.get(index.checked_sub(given)?).copied(),
+        }
+    }
+
+    pub(crate) fn iter(self) -> impl Iterator<Item = (NodeId, NodeId)> {
+        (0..self.len()).map_while(move |index| self.at(index))
+    }
+}
+
+impl Program {
+    /// The value that a node stands for.
+    pub(crate) fn meant(&self, node: NodeId) -> Meant<'_> {
+        match self.graph().node(node) {
+            Node::None => Meant::None,
+            Node::Bool(value) => Meant::Bool(value),
+            Node::Int(value) => Meant::Int(value),
+            Node::BigInt(bytes) => Meant::BigInt(bytes),
+            Node::Float(value) => Meant::Float(value),
+            Node::Str(text) => Meant::Str(text),
+            Node::PyString(bytes) => Meant::PyString(bytes),
+            Node::Bytes(bytes) => Meant::Bytes(Cow::Borrowed(bytes)),
+            Node::ByteArray(bytes) => Meant::ByteArray(Cow::Borrowed(bytes)),
+            Node::Tuple(items) => Meant::Tuple(items),
+            Node::List(items) => Meant::List(items),
+            Node::Dict(entries) => Meant::Dict(Entries { program: self, given: Given::Nothing, set: entries }),
+            Node::Set(items) => Meant::Set(items),
+            Node::FrozenSet(items) => Meant::FrozenSet(items),
+            Node::Global(id) => self.meant_global(id),
+            Node::Persistent(id) => match self.storage(node) {
+                Some(storage) => Meant::Storage(storage),
+                // Persistent ids are resolved or refused when loading, so this is never met.
+                None => Meant::Object(Opaque { class: id, args: &[], kwargs: None, states: &[], items: &[], entries: &[] }),
+            },
+            Node::Extension(code) => Meant::Extension(code),
+            Node::Object(object) => match self.tensor(node) {
+                Some(tensor) => Meant::Tensor(tensor),
+                None => self.meant_object(&object),
+            },
+        }
+    }
+
+    fn meant_global(&self, id: GlobalId) -> Meant<'_> {
+        let (_, name) = self.graph().global(id);
+        match self.meaning(id) {
+            Meaning::DType(dtype) => Meant::DType(dtype),
+            Meaning::Layout => Meant::Layout(name),
+            Meaning::QScheme => Meant::QScheme(name),
+            _ => Meant::Global(id),
+        }
+    }
+
+    fn meant_object<'p>(&'p self, object: &Object<'p>) -> Meant<'p> {
+        let args = match self.graph().node(object.args) {
+            Node::Tuple(args) => args,
+            _ => &[],
+        };
+        let built = match self.meaning_of(object.callable) {
+            Some(Meaning::Value(builder)) => self.build(builder, args, object),
+            Some(Meaning::Construct(constructor)) => Self::construct(constructor, args, object),
+            _ => None,
+        };
+        built.unwrap_or(Meant::Object(Opaque {
+            class: object.callable,
+            args,
+            kwargs: object.kwargs,
+            states: object.states,
+            items: object.items,
+            entries: object.entries,
+        }))
+    }
+
+    /// `None` if the arguments are not those that Python pickles.
+    fn build<'p>(&'p self, builder: Builder, args: &'p [NodeId], object: &Object<'p>) -> Option<Meant<'p>> {
+        let first = args.first().map(|&first| (first, self.graph().node(first)));
+        Some(match builder {
+            Builder::Mapping => {
+                let factory = self.is_defaultdict(object.callable);
+                let given = match args.get(usize::from(factory)) {
+                    None => Given::Nothing,
+                    Some(&given) => match self.meant(given) {
+                        Meant::Dict(Entries { given: Given::Nothing, set, .. }) => Given::Dict(set),
+                        Meant::List(pairs) if pairs.iter().all(|&pair| self.pair(pair).is_some()) => Given::Pairs(pairs),
+                        _ => return None,
+                    },
+                };
+                Meant::Dict(Entries { program: self, given, set: object.entries })
+            }
+            Builder::Set | Builder::FrozenSet | Builder::List | Builder::Tuple => {
+                let items = match first {
+                    None => object.items,
+                    Some((_, Node::List(items) | Node::Tuple(items))) if object.items.is_empty() => items,
+                    Some(_) => return None,
+                };
+                match builder {
+                    Builder::Set => Meant::Set(items),
+                    Builder::FrozenSet => Meant::FrozenSet(items),
+                    Builder::List => Meant::List(items),
+                    _ => Meant::Tuple(items),
+                }
+            }
+            Builder::Size => match first? {
+                (_, Node::Tuple(items) | Node::List(items)) => Meant::Size(items),
+                _ => return None,
+            },
+            Builder::Complex => Meant::Complex(self.real(*args.first()?)?, self.real(*args.get(1)?)?),
+            Builder::Encode => Meant::Bytes(Cow::Owned(self.encoded(args)?)),
+            Builder::Bytes => Meant::Bytes(self.bytes_argument(args)?),
+            Builder::ByteArray => Meant::ByteArray(self.bytes_argument(args)?),
+            Builder::Device => {
+                let name = ascii_or_text(self.graph(), *args.first()?)?;
+                Meant::Device(match args.get(1).map(|&index| self.graph().node(index)) {
+                    None => Device::from_tag(name),
+                    Some(Node::Int(index)) => Device::from_tag(&format!("{name}:{index}")),
+                    Some(_) => return None,
+                })
+            }
+            Builder::Layout => {
+                let name = ascii_or_text(self.graph(), *args.first()?)?;
+                Meant::Layout(name.strip_prefix("torch.").unwrap_or(name))
+            }
+        })
+    }
+
+    fn construct<'p>(constructor: Constructor, args: &'p [NodeId], object: &Object<'p>) -> Option<Meant<'p>> {
+        let (&class, rest) = args.split_first()?;
+        let args = match constructor {
+            Constructor::NewObj => rest,
+            // `(cls, object, None)`, or `(cls, base, base's value)`.
+            Constructor::Reconstructor => match rest {
+                [_base, state] if *state != NodeId::NONE => std::slice::from_ref(state),
+                _ => &[],
+            },
+        };
+        Some(Meant::Object(Opaque {
+            class,
+            args,
+            kwargs: object.kwargs,
+            states: object.states,
+            items: object.items,
+            entries: object.entries,
+        }))
+    }
+
+    fn is_defaultdict(&self, class: NodeId) -> bool {
+        matches!(self.graph().node(class), Node::Global(id) if self.graph().global(id).1 == "defaultdict")
+    }
+
+    fn pair(&self, node: NodeId) -> Option<(NodeId, NodeId)> {
+        match self.graph().node(node) {
+            Node::List(&[key, value]) | Node::Tuple(&[key, value]) => Some((key, value)),
+            _ => None,
+        }
+    }
+
+    fn real(&self, node: NodeId) -> Option<f64> {
+        match self.graph().node(node) {
+            Node::Float(value) => Some(value),
+            // Exact: Python itself writes floats here.
+            Node::Int(value) => i32::try_from(value).ok().map(f64::from),
+            _ => None,
+        }
+    }
+
+    /// `_codecs.encode(text, "latin1")`.
+    fn encoded(&self, args: &[NodeId]) -> Option<Vec<u8>> {
+        let text = match self.graph().node(*args.first()?) {
+            Node::Str(text) if text.surrogates.is_none() => latin1(text.text),
+            Node::PyString(bytes) => Some(bytes.to_vec()),
+            _ => None,
+        };
+        match args.get(1) {
+            None => text,
+            Some(&encoding) => match ascii_or_text(self.graph(), encoding)? {
+                "latin1" | "latin-1" => text,
+                _ => None,
+            },
+        }
+    }
+
+    /// The argument of `bytes(…)` and `bytearray(…)`: nothing, bytes, or text with its encoding.
+    fn bytes_argument(&self, args: &[NodeId]) -> Option<Cow<'_, [u8]>> {
+        match *args {
+            [] => Some(Cow::Borrowed(&[])),
+            [only] => match self.graph().node(only) {
+                Node::Bytes(bytes) | Node::PyString(bytes) => Some(Cow::Borrowed(bytes)),
+                Node::Object(inner) => match self.meaning_of(inner.callable) {
+                    Some(Meaning::Value(Builder::Encode)) => match self.graph().node(inner.args) {
+                        Node::Tuple(args) => self.encoded(args).map(Cow::Owned),
+                        _ => None,
+                    },
+                    Some(Meaning::Value(Builder::Bytes)) if inner.args == NodeId::EMPTY_TUPLE => Some(Cow::Borrowed(&[])),
+                    _ => None,
+                },
+                _ => None,
+            },
+            _ => self.encoded(args).map(Cow::Owned),
+        }
+    }
+
+    /// The text of a node that is text: `str`, or a Python 2 byte string.
+    pub(crate) fn text(&self, node: NodeId) -> Option<Cow<'_, str>> {
+        match self.graph().node(node) {
+            Node::Str(text) => Some(Cow::Borrowed(text.text)),
+            Node::PyString(bytes) => Some(python2_text(bytes)),
+            _ => None,
+        }
+    }
+
+    /// `module.name` of a class or function, under its present name.
+    pub(crate) fn qualified_name(&self, node: NodeId) -> Option<String> {
+        let Node::Global(id) = self.graph().node(node) else { return None };
+        let (module, name) = self.graph().global(id);
+        let (module, name) = super::renamed(module, name);
+        Some(format!("{module}.{name}"))
+    }
+
+    /// The entries that a BUILD set as attributes: of each state its dict, or its dict and slots, in order.
+    pub(crate) fn attributes<'p>(&'p self, states: &'p [NodeId]) -> impl Iterator<Item = (NodeId, NodeId)> + use<'p> {
+        states.iter().flat_map(move |&state| {
+            let parts = match self.graph().node(state) {
+                Node::Tuple(&[dict, slots]) => [Some(dict), Some(slots)],
+                _ => [Some(state), None],
+            };
+            parts.into_iter().flatten().flat_map(move |part| {
+                let entries = match self.meant(part) {
+                    Meant::Dict(entries) => Some(entries),
+                    _ => None,
+                };
+                entries.into_iter().flat_map(Entries::iter)
+            })
+        })
+    }
+}
