@@ -13,5 +13,7 @@ mod torch;
 
 pub use device::{Device, MapLocation, MapTarget, StorageInfo};
 pub use error::{Error, ErrorKind};
+pub use half::{bf16, f16};
 pub use limits::Limits;
 pub use source::{Backing, Source};
+pub use tensor::{DType, Layout, Storage, Tensor};

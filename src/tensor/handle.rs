@@ -1,0 +1,281 @@
+//! The public handle: what a tensor is, and views of it. Reading is in `read`.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::dtype::DType;
+use super::geometry::Geometry;
+use super::layout::{Composite, Layout};
+use super::storage::Storage;
+use crate::device::Device;
+use crate::error::Error;
+
+/// A tensor of a checkpoint: a cheap handle (`Clone + Send + Sync + 'static`) on a shared [`Storage`], with a dtype, a
+/// shape and strides. Nothing is read before a reading method asks for it.
+///
+/// | to get | use | copies |
+/// | --- | --- | --- |
+/// | `&[T]` of the dtype's own type | [`as_slice`](Self::as_slice) | never; an error says why it cannot |
+/// | `Vec<T>` of the dtype's own type | [`to_vec`](Self::to_vec) | always |
+/// | floats of another width | [`cast`](Self::cast), [`cast_into`](Self::cast_into) | always |
+/// | raw bytes in row-major order | [`bytes`](Self::bytes), [`copy_to`](Self::copy_to) | only if they are not stored so |
+/// | a part, or another order | [`narrow`](Self::narrow), [`select`](Self::select), [`transpose`](Self::transpose), … | never |
+/// | a tensor that keeps no file open | [`detach`](Self::detach) | always |
+///
+/// ```no_run
+/// let weights = torch_checkpoint::load_state_dict("model.pth", "cpu")?;
+/// let w = &weights["fc.weight"];
+/// println!("{} {:?} saved on {}, now on {}", w.dtype(), w.shape(), w.location(), w.device());
+/// let values: &[f32] = w.as_slice()?;
+/// # let _ = values;
+/// # Ok::<(), torch_checkpoint::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Tensor {
+    pub(super) storage: Storage,
+    pub(super) geometry: Geometry,
+    /// Bytes that one call may materialise ([`Limits::materialised_bytes`](crate::Limits::materialised_bytes)).
+    pub(super) materialised_bytes: u64,
+    composite: Option<Arc<Composite>>,
+    pub(super) dtype: DType,
+    pub(super) marks: Marks,
+}
+
+/// What a file says of a tensor besides its place.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Marks {
+    pub(crate) requires_grad: bool,
+    pub(crate) is_parameter: bool,
+    /// The stored numbers are the conjugates of the tensor's.
+    pub(crate) conj: bool,
+    /// The stored numbers are the negatives of the tensor's.
+    pub(crate) neg: bool,
+}
+
+/// Everything that a [`Tensor`] is made from. The geometry has been checked against the storage.
+pub(crate) struct TensorParts {
+    pub(crate) storage: Storage,
+    pub(crate) geometry: Geometry,
+    pub(crate) dtype: DType,
+    pub(crate) marks: Marks,
+    /// Bytes that one call may materialise: [`Limits::materialised_bytes`](crate::Limits::materialised_bytes).
+    pub(crate) materialised_bytes: u64,
+    /// For a tensor that is not strided. Its own storage is then one without data.
+    pub(crate) composite: Option<Composite>,
+}
+
+impl Tensor {
+    pub(crate) fn new(parts: TensorParts) -> Self {
+        let TensorParts { storage, geometry, dtype, marks, materialised_bytes, composite } = parts;
+        Self { storage, geometry, materialised_bytes, composite: composite.map(Arc::new), dtype, marks }
+    }
+
+    /// The type of the elements.
+    #[must_use]
+    pub fn dtype(&self) -> DType {
+        self.dtype
+    }
+
+    /// The sizes of the dimensions, in elements; empty for a scalar.
+    #[must_use]
+    pub fn shape(&self) -> &[usize] {
+        self.geometry.shape()
+    }
+
+    /// For each dimension the distance in the storage from one element to the next, in elements.
+    #[must_use]
+    pub fn strides(&self) -> &[usize] {
+        self.geometry.strides()
+    }
+
+    /// The place in the storage of the first element, in elements.
+    #[must_use]
+    pub fn storage_offset(&self) -> usize {
+        self.geometry.offset()
+    }
+
+    /// The number of elements: the product of the sizes.
+    #[must_use]
+    pub fn numel(&self) -> usize {
+        self.geometry.numel()
+    }
+
+    /// The length of [`bytes`](Self::bytes): elements times [`DType::itemsize`] (for the packed `quint4x2` and
+    /// `quint2x4`, whose shapes count values, as many bytes as these fill).
+    #[must_use]
+    pub fn nbytes(&self) -> usize {
+        // A geometry has so few elements that this does not saturate.
+        self.numel().div_ceil(self.dtype.values_per_byte()).saturating_mul(self.dtype.itemsize())
+    }
+
+    /// The device that the tensor belongs on, after `map_location`. Its bytes are read from the file in any case.
+    #[must_use]
+    pub fn device(&self) -> &Device {
+        self.storage.device()
+    }
+
+    /// The device that it was saved from: the file's location tag, verbatim.
+    #[must_use]
+    pub fn location(&self) -> &str {
+        self.storage.location()
+    }
+
+    /// Whether training would compute a gradient for it.
+    #[must_use]
+    pub fn requires_grad(&self) -> bool {
+        self.marks.requires_grad
+    }
+
+    /// Whether it was saved as an `nn.Parameter`. A `state_dict()` holds plain tensors: false there.
+    #[must_use]
+    pub fn is_parameter(&self) -> bool {
+        self.marks.is_parameter
+    }
+
+    /// Whether the stored complex numbers are conjugated when they are read (a lazy `conj()` was saved). Only
+    /// [`as_slice`](Self::as_slice) cannot do that.
+    #[must_use]
+    pub fn is_conj(&self) -> bool {
+        self.marks.conj
+    }
+
+    /// Whether the stored numbers are negated when they are read (the imaginary part of a lazy `conj()` was saved).
+    #[must_use]
+    pub fn is_neg(&self) -> bool {
+        self.marks.neg
+    }
+
+    /// Whether the elements lie in row-major order without gaps, as torch defines it.
+    #[must_use]
+    pub fn is_contiguous(&self) -> bool {
+        self.layout() == Layout::Strided && self.geometry.is_contiguous()
+    }
+
+    /// The storage that the elements lie in, shared with every other view of it.
+    #[must_use]
+    pub fn storage(&self) -> &Storage {
+        &self.storage
+    }
+
+    /// How the values are laid out. All but [`Layout::Strided`] consist of [`components`](Self::components).
+    #[must_use]
+    pub fn layout(&self) -> Layout {
+        self.composite.as_ref().map_or(Layout::Strided, |composite| composite.layout)
+    }
+
+    /// The tensors that a sparse or nested tensor consists of, with torch's names for them (`indices`, `values`, …);
+    /// nothing for a strided one.
+    pub fn components(&self) -> impl Iterator<Item = (&str, &Self)> {
+        self.composite.iter().flat_map(|composite| composite.components.iter().map(|(name, tensor)| (*name, tensor)))
+    }
+
+    /// The same view of another storage, which has to be as long.
+    pub(crate) fn with_storage(&self, storage: Storage) -> Self {
+        Self { storage, ..self.clone() }
+    }
+
+    /// The part of `len` elements from `start` on along a dimension.
+    ///
+    /// ```no_run
+    /// # let weights = torch_checkpoint::load_state_dict("model.pth", "cpu")?;
+    /// # let (rank, ranks) = (1, 4);
+    /// // Tensor-parallel inference reads its own slice of the file only.
+    /// let w = &weights["fc.weight"];
+    /// let rows = w.shape()[0] / ranks;
+    /// let mine: Vec<f32> = w.narrow(0, rank * rows, rows)?.cast()?;
+    /// # Ok::<(), torch_checkpoint::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ErrorKind::Caller`](crate::ErrorKind::Caller): there is no such dimension or it is not that long.
+    /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported): the tensor is sparse, nested or packed.
+    pub fn narrow(&self, dim: usize, start: usize, len: usize) -> Result<Self, Error> {
+        self.viewed(|geometry| geometry.narrow(dim, start, len))
+    }
+
+    /// One index of a dimension, which disappears.
+    ///
+    /// ```no_run
+    /// # let weights = torch_checkpoint::load_state_dict("model.pth", "cpu")?;
+    /// let row: Vec<f32> = weights["embed.weight"].select(0, 42)?.to_vec()?;
+    /// # Ok::<(), torch_checkpoint::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`narrow`](Self::narrow).
+    pub fn select(&self, dim: usize, index: usize) -> Result<Self, Error> {
+        self.viewed(|geometry| geometry.select(dim, index))
+    }
+
+    /// Two dimensions exchanged.
+    ///
+    /// ```no_run
+    /// # let weights = torch_checkpoint::load_state_dict("model.pth", "cpu")?;
+    /// let columns: Vec<f32> = weights["fc.weight"].transpose(0, 1)?.to_vec()?;
+    /// # Ok::<(), torch_checkpoint::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`narrow`](Self::narrow).
+    pub fn transpose(&self, a: usize, b: usize) -> Result<Self, Error> {
+        self.viewed(|geometry| geometry.transpose(a, b))
+    }
+
+    /// The dimensions in another order: dimension `n` of the result is dimension `order[n]` of this tensor.
+    ///
+    /// ```no_run
+    /// # let weights = torch_checkpoint::load_state_dict("model.pth", "cpu")?;
+    /// let channels_last = weights["conv1.weight"].permute(&[0, 2, 3, 1])?;
+    /// # Ok::<(), torch_checkpoint::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ErrorKind::Caller`](crate::ErrorKind::Caller): `order` does not name each dimension once.
+    /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported): the tensor is sparse, nested or packed.
+    pub fn permute(&self, order: &[usize]) -> Result<Self, Error> {
+        self.viewed(|geometry| geometry.permute(order))
+    }
+
+    /// Another shape over the same elements in the same order, where the strides allow it without a copy (a contiguous
+    /// tensor's always do).
+    ///
+    /// ```no_run
+    /// # let weights = torch_checkpoint::load_state_dict("model.pth", "cpu")?;
+    /// let w = &weights["conv1.weight"];
+    /// let matrix = w.reshape(&[w.shape()[0], w.numel() / w.shape()[0]])?;
+    /// # Ok::<(), torch_checkpoint::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ErrorKind::Caller`](crate::ErrorKind::Caller): another number of elements, or strides that need a copy first
+    /// ([`detach`](Self::detach) makes one). [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported): the tensor is
+    /// sparse, nested or packed.
+    pub fn reshape(&self, sizes: &[usize]) -> Result<Self, Error> {
+        self.viewed(|geometry| geometry.reshape(sizes))
+    }
+
+    fn viewed(&self, view: impl FnOnce(&Geometry) -> Result<Geometry, Error>) -> Result<Self, Error> {
+        self.require_strided()?;
+        if self.dtype.values_per_byte() > 1 {
+            return Err(Error::unsupported(format!(
+                "{} has several values in a byte: there are no views of it",
+                self.dtype
+            )));
+        }
+        Ok(Self { geometry: view(&self.geometry)?, ..self.clone() })
+    }
+
+    /// The guard of everything that only a strided tensor can do.
+    pub(super) fn require_strided(&self) -> Result<(), Error> {
+        match self.layout() {
+            Layout::Strided => Ok(()),
+            layout => Err(Error::unsupported(format!("this is a {layout} tensor: read its `components()` instead"))),
+        }
+    }
+}
+
+impl fmt::Debug for Tensor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Tensor({} {:?} on {})", self.dtype, self.shape(), self.device())
+    }
+}

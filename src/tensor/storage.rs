@@ -1,0 +1,254 @@
+//! What lies under tensors: the bytes of one storage, whole, in native order, made at most once.
+
+#![deny(
+    clippy::arithmetic_side_effects,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_possible_wrap
+)]
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::sync::{Arc, OnceLock};
+
+use super::dtype::SwapUnit;
+use crate::device::Device;
+use crate::error::{Error, Shown};
+use crate::source::{ByteOrder, RecordId, Records};
+
+/// The memory that one or more tensors view: a cheap handle.
+///
+/// Two handles are equal exactly if they are the same storage, so tensors that share memory (tied weights, slices of a
+/// flat buffer) can be found: `a.storage() == b.storage()`.
+///
+/// ```no_run
+/// let weights = torch_checkpoint::load_state_dict("model.pth", "cpu")?;
+/// let (embedding, head) = (&weights["embed.weight"], &weights["lm_head.weight"]);
+/// if embedding.storage() == head.storage() {
+///     println!("tied: both live in storage {} ({} bytes)", head.storage().key(), head.storage().nbytes());
+/// }
+/// # Ok::<(), torch_checkpoint::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Storage(Arc<Inner>);
+
+/// A checkpoint may have 100,000 of these: whatever few storages need is boxed in `copies`.
+struct Inner {
+    nbytes: u64,
+    key: Box<str>,
+    location: Arc<str>,
+    device: Device,
+    data: StorageData,
+    copies: OnceLock<Box<Copies>>,
+    id: u32,
+}
+
+/// Everything that a [`Storage`] is made from.
+pub(crate) struct StorageParts {
+    pub(crate) id: u32,
+    pub(crate) key: Box<str>,
+    pub(crate) location: Arc<str>,
+    pub(crate) device: Device,
+    pub(crate) nbytes: u64,
+    pub(crate) data: StorageData,
+}
+
+/// Where a storage's bytes are.
+pub(crate) enum StorageData {
+    /// Nowhere: the storage is on `meta`.
+    Meta,
+    /// In memory of its own, in native order.
+    Bytes(Box<[u8]>),
+    /// In a record of the container.
+    Record { records: Arc<dyn Records>, record: RecordId, byte_order: ByteOrder },
+}
+
+type Copy = OnceLock<Result<Box<[u8]>, Error>>;
+
+/// What is made on demand and freed with the last handle.
+#[derive(Default)]
+struct Copies {
+    /// Unpacked, and swapped by units of 1 (not at all), 2, 4 and 8 bytes. More than one is in use only when tensors of
+    /// several dtypes view one big-endian storage.
+    native: [Copy; 4],
+    /// A copy of mapped bytes, for what must not change after it was validated.
+    stable: Copy,
+}
+
+impl Storage {
+    pub(crate) fn new(parts: StorageParts) -> Self {
+        let StorageParts { id, key, location, device, nbytes, data } = parts;
+        Self(Arc::new(Inner { nbytes, key, location, device, data, copies: OnceLock::new(), id }))
+    }
+
+    /// A number that counts the storages of the file in the order of their first mention. A
+    /// [detached](crate::Tensor::detach) copy keeps the number of its origin although it is another storage.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.0.id
+    }
+
+    /// The key under which the file knows the storage: `0` for the record `archive/data/0`.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        &self.0.key
+    }
+
+    /// The location tag, verbatim as in the file: the device that the storage was saved from.
+    #[must_use]
+    pub fn location(&self) -> &str {
+        &self.0.location
+    }
+
+    /// The device that the tag became through `map_location`.
+    #[must_use]
+    pub fn device(&self) -> &Device {
+        &self.0.device
+    }
+
+    /// The length in bytes.
+    #[must_use]
+    pub fn nbytes(&self) -> u64 {
+        self.0.nbytes
+    }
+
+    /// Whether there is no data, only shapes.
+    pub(crate) fn is_meta(&self) -> bool {
+        matches!(self.0.data, StorageData::Meta)
+    }
+
+    /// A storage with the same names whose data is `bytes`.
+    pub(super) fn with_bytes(&self, bytes: Box<[u8]>) -> Self {
+        Self::new(StorageParts {
+            id: self.0.id,
+            key: self.0.key.clone(),
+            location: self.0.location.clone(),
+            device: self.0.device.clone(),
+            nbytes: u64::try_from(bytes.len()).unwrap_or(u64::MAX),
+            data: StorageData::Bytes(bytes),
+        })
+    }
+
+    /// All bytes in native order: borrowed from the source if they are stored so, else made once.
+    pub(crate) fn bytes(&self, unit: SwapUnit) -> Result<&[u8], Error> {
+        match &self.0.data {
+            StorageData::Meta => Err(Error::caller("a tensor on the device `meta` has a shape but no data")),
+            StorageData::Bytes(bytes) => Ok(bytes),
+            StorageData::Record { records, record, byte_order } => {
+                let unit = if *byte_order == ByteOrder::NATIVE { SwapUnit::One } else { unit };
+                if unit == SwapUnit::One
+                    && let Some(bytes) = records.borrow(*record)?
+                {
+                    return self.check_len(bytes.len(), &**records, *record).map(|()| bytes);
+                }
+                let [one, two, four, eight] = &self.copies().native;
+                let cell = match unit {
+                    SwapUnit::One => one,
+                    SwapUnit::Two => two,
+                    SwapUnit::Four => four,
+                    SwapUnit::Eight => eight,
+                };
+                borrow(cell.get_or_init(|| self.native_copy(&**records, *record, unit)))
+            }
+        }
+    }
+
+    /// All bytes, as [`bytes`](Self::bytes) without swapping gives them, in memory that nobody else can change.
+    pub(super) fn stable_bytes(&self) -> Result<&[u8], Error> {
+        let bytes = self.bytes(SwapUnit::One)?;
+        match &self.0.data {
+            StorageData::Record { records, record, .. }
+                if !records.is_stable() && records.borrow(*record)?.is_some() =>
+            {
+                borrow(self.copies().stable.get_or_init(|| copy(bytes)))
+            }
+            _ => Ok(bytes),
+        }
+    }
+
+    fn copies(&self) -> &Copies {
+        self.0.copies.get_or_init(Box::default)
+    }
+
+    fn native_copy(&self, records: &dyn Records, record: RecordId, unit: SwapUnit) -> Result<Box<[u8]>, Error> {
+        let mut bytes = match records.borrow(record)? {
+            Some(bytes) => copy(bytes)?,
+            None => records.produce(record)?.into_boxed_slice(),
+        };
+        self.check_len(bytes.len(), records, record)?;
+        swap(&mut bytes, unit);
+        Ok(bytes)
+    }
+
+    fn check_len(&self, len: usize, records: &dyn Records, record: RecordId) -> Result<(), Error> {
+        if u64::try_from(len).is_ok_and(|len| len == self.0.nbytes) {
+            return Ok(());
+        }
+        Err(Error::malformed(format!(
+            "storage `{}` is declared to have {} bytes, but its record has {len}",
+            Shown(&self.0.key),
+            self.0.nbytes
+        ))
+        .in_record(records.name(record)))
+    }
+}
+
+fn borrow(made: &Result<Box<[u8]>, Error>) -> Result<&[u8], Error> {
+    made.as_deref().map_err(Clone::clone)
+}
+
+fn copy(bytes: &[u8]) -> Result<Box<[u8]>, Error> {
+    let mut copy = Vec::new();
+    copy.try_reserve_exact(bytes.len())
+        .map_err(|_| Error::limit(format!("no memory for a copy of {} bytes", bytes.len())))?;
+    copy.extend_from_slice(bytes);
+    Ok(copy.into_boxed_slice())
+}
+
+/// Reverses every unit. A rest shorter than a unit belongs to no element.
+fn swap(bytes: &mut [u8], unit: SwapUnit) {
+    fn by<const N: usize>(bytes: &mut [u8]) {
+        bytes.as_chunks_mut::<N>().0.iter_mut().for_each(|unit| unit.reverse());
+    }
+    match unit {
+        SwapUnit::One => {}
+        SwapUnit::Two => by::<2>(bytes),
+        SwapUnit::Four => by::<4>(bytes),
+        SwapUnit::Eight => by::<8>(bytes),
+    }
+}
+
+impl PartialEq for Storage {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Storage {}
+
+impl Hash for Storage {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        Arc::as_ptr(&self.0).hash(state);
+    }
+}
+
+impl fmt::Debug for Storage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Storage")
+            .field("key", &self.key())
+            .field("location", &self.location())
+            .field("device", self.device())
+            .field("nbytes", &self.nbytes())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_storage_stays_small() {
+        assert!(size_of::<Inner>() <= 128, "{}", size_of::<Inner>());
+    }
+}
