@@ -1,1 +1,14 @@
 //! Which box is it, and which record is where? Nothing here knows pickle or torch.
+
+mod onnx;
+mod refusal;
+mod sniff;
+mod zip;
+
+pub(crate) use refusal::refusal;
+pub(crate) use sniff::{Kind, sniff};
+pub(crate) use zip::{Archive, ArchiveKind};
+
+#[cfg(test)]
+#[path = "../../tests/support/zip_builder.rs"]
+mod zip_builder;

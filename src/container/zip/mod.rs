@@ -1,0 +1,297 @@
+//! A zip archive as torch writes it: a table of contents, and records that are borrowed from the source.
+//!
+//! Opening touches the central directory only. Each record's own header (and its checksum, where wanted) is checked
+//! when the record is first used, so that opening a large file faults in none of its pages.
+#![deny(
+    clippy::arithmetic_side_effects,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_possible_wrap
+)]
+
+mod bytes;
+mod contents;
+mod directory;
+mod end;
+mod inflate;
+mod kind;
+mod local;
+#[cfg(test)]
+mod tests;
+
+use std::borrow::Cow;
+use std::fmt;
+use std::ops::Range;
+use std::sync::atomic::Ordering;
+
+pub(crate) use self::kind::ArchiveKind;
+
+use self::directory::{Directory, Method, Record};
+use crate::error::Error;
+use crate::limits::Limits;
+use crate::source::{ByteOrder, RecordId, Records, Source};
+
+/// An opened archive that holds one `torch.save`.
+pub(crate) struct Archive {
+    source: Source,
+    directory: Directory,
+    limits: Limits,
+    verify_checksums: bool,
+    kind: ArchiveKind,
+    /// The folder that all records lie in, with its `/`; empty if they lie at the top.
+    root: String,
+    /// `<root>data/`, and what finding a name in it takes.
+    storages: (String, u64),
+    pickle: RecordId,
+}
+
+/// Where the last end record of a zip archive is, for files that do not begin as one.
+pub(super) fn find_end(bytes: &[u8]) -> Option<u64> {
+    end::find(bytes).and_then(|at| u64::try_from(at).ok())
+}
+
+impl Archive {
+    /// Reads the central directory. Up to 64 KiB of other bytes may follow the archive, none may precede it.
+    ///
+    /// # Errors
+    /// Malformed: truncated, damaged or contradictory. Unsupported: encrypted, multi-disk, other compression methods
+    /// than deflate; TorchScript and other program archives. Limit: too many records. Not a checkpoint: zip archives
+    /// that hold something else.
+    pub(crate) fn open(source: Source, limits: &Limits, verify_checksums: bool) -> Result<Self, Error> {
+        let end = end::read(source.bytes(), limits)?;
+        let directory = Directory::read(source.bytes(), &end)?;
+        let (kind, root) = kind::recognise(&directory)?;
+        let root = root.to_owned();
+        let folder = format!("{root}data/");
+        let pickle = directory
+            .find(&format!("{root}{PICKLE}"))
+            .ok_or_else(|| Error::malformed("the archive has no `data.pkl`"))?;
+        let folder_hash = directory.folder_hash(&folder);
+        Ok(Self {
+            source,
+            directory,
+            limits: limits.clone(),
+            verify_checksums,
+            kind,
+            root,
+            storages: (folder, folder_hash),
+            pickle,
+        })
+    }
+
+    /// What kind of archive it is, by its records.
+    pub(crate) fn kind(&self) -> ArchiveKind {
+        self.kind
+    }
+
+    /// The folder that all records lie in, without its `/`; empty if they lie at the top.
+    pub(crate) fn root(&self) -> &str {
+        self.root.strip_suffix('/').unwrap_or(&self.root)
+    }
+
+    /// All records' names, as the directory orders them.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.directory.names()
+    }
+
+    /// The record with exactly this name, the root included.
+    pub(crate) fn find(&self, name: &str) -> Option<RecordId> {
+        self.directory.find(name)
+    }
+
+    /// A record's name, the root included.
+    pub(crate) fn name(&self, record: RecordId) -> &str {
+        self.directory.name(record)
+    }
+
+    /// A record's size in bytes once unpacked, as the directory declares it; reading checks it.
+    pub(crate) fn record_len(&self, record: RecordId) -> u64 {
+        self.directory.record(record).map_or(0, |record| record.len)
+    }
+
+    /// The pickle's bytes, which nobody else can change any more. Its checksum is verified always.
+    ///
+    /// # Errors
+    /// As [`Records::borrow`] and [`Records::produce`]. Limit: larger than `Limits::pickle_bytes`.
+    pub(crate) fn pickle(&self) -> Result<(RecordId, Cow<'_, [u8]>), Error> {
+        let allowed = self.limits.pickle_bytes.min(Limits::MAX_PICKLE_BYTES);
+        Limits::check("pickle_bytes", self.record_len(self.pickle), allowed)
+            .map_err(|e| e.in_record(self.name(self.pickle)))?;
+        Ok((self.pickle, self.stable(self.pickle)?))
+    }
+
+    /// The record of a storage, or `None` if the archive has none under this key.
+    ///
+    /// # Errors
+    /// Malformed: the key is not a plain file name.
+    pub(crate) fn storage(&self, key: &str) -> Result<Option<RecordId>, Error> {
+        contents::check_key(key)?;
+        let (folder, folder_hash) = &self.storages;
+        Ok(self.directory.find_in(*folder_hash, folder, key))
+    }
+
+    /// The byte order of the stored numbers; little unless the archive says otherwise.
+    ///
+    /// # Errors
+    /// Malformed: the record `byteorder` holds anything but `little` or `big`. As [`Records::borrow`].
+    pub(crate) fn byte_order(&self) -> Result<ByteOrder, Error> {
+        match self.find(&format!("{}byteorder", self.root)) {
+            None => Ok(ByteOrder::Little),
+            Some(record) => contents::byte_order(&self.short(record)?).map_err(|e| e.in_record(self.name(record))),
+        }
+    }
+
+    /// The version of the archive's layout, 1 to 10. torch.save has always written 3.
+    ///
+    /// # Errors
+    /// Malformed: no version, or none that is a number. Unsupported: another version. As [`Records::borrow`].
+    pub(crate) fn version(&self) -> Result<u64, Error> {
+        let record = self
+            .find(&format!("{}.data/version", self.root))
+            .or_else(|| self.find(&format!("{}version", self.root)))
+            .ok_or_else(|| Error::malformed("the archive has no record `version`: it is incomplete"))?;
+        contents::version(&self.short(record)?).map_err(|e| e.in_record(self.name(record)))
+    }
+
+    /// A record's bytes, which nobody else can change any more, with their checksum verified.
+    fn stable(&self, id: RecordId) -> Result<Cow<'_, [u8]>, Error> {
+        let record = self.record(id)?;
+        let data = self.checked(id, record, Verify::Never)?;
+        if record.method == Method::Deflated {
+            return self.inflated(id, record, data).map(Cow::Owned);
+        }
+        let bytes = self.source.stable(data).ok_or_else(|| self.lost(id))?;
+        verify(&bytes, record).map_err(|e| e.in_record(self.name(id)))?;
+        Ok(bytes)
+    }
+
+    /// As [`stable`](Self::stable), for records that hold one word.
+    fn short(&self, id: RecordId) -> Result<Cow<'_, [u8]>, Error> {
+        if self.record_len(id) > MAX_SHORT_LEN {
+            return Err(Error::malformed(format!(
+                "the record should hold one word and has {} bytes",
+                self.record_len(id)
+            ))
+            .in_record(self.name(id)));
+        }
+        self.stable(id)
+    }
+
+    fn record(&self, id: RecordId) -> Result<&Record, Error> {
+        self.directory.record(id).ok_or_else(|| Error::malformed("the archive has no such record"))
+    }
+
+    /// The range of the record's (packed) data in the source. Checks the record's own header at first use, and the
+    /// checksum of what is stored if wanted.
+    fn checked(&self, id: RecordId, record: &Record, wanted: Verify) -> Result<Range<u64>, Error> {
+        // Relaxed is enough: the number depends on nothing else that another thread writes, and two threads that meet
+        // here find out the same.
+        let known = record.checked_start.load(Ordering::Relaxed);
+        if known != 0 {
+            return Ok(known..known.saturating_add(record.packed_len));
+        }
+        let start =
+            local::check(&self.source, record, self.directory.raw_name(id)).map_err(|e| e.in_record(self.name(id)))?;
+        let data = start..start.saturating_add(record.packed_len);
+        match wanted {
+            Verify::Never => {}
+            Verify::Once => {
+                if self.verify_checksums && record.method == Method::Stored {
+                    let bytes = self.source.get(data.clone()).ok_or_else(|| self.lost(id))?;
+                    verify(bytes, record).map_err(|e| e.in_record(self.name(id)))?;
+                }
+                record.checked_start.store(start, Ordering::Relaxed);
+            }
+        }
+        Ok(data)
+    }
+
+    fn inflated(&self, id: RecordId, record: &Record, data: Range<u64>) -> Result<Vec<u8>, Error> {
+        let packed = self.source.get(data).ok_or_else(|| self.lost(id))?;
+        inflate::inflate(packed, record.len, &self.limits)
+            .and_then(|bytes| verify(&bytes, record).map(|()| bytes))
+            .map_err(|e| e.in_record(self.name(id)))
+    }
+
+    /// The directory's ranges all lie in the source, so this cannot happen; if it did, it would be said.
+    fn lost(&self, id: RecordId) -> Error {
+        Error::malformed("the record lies behind the end of the file").in_record(self.name(id))
+    }
+}
+
+/// Whether to verify the checksum of stored data, and to remember that the record is in order.
+#[derive(Clone, Copy)]
+enum Verify {
+    /// The caller does it, on bytes that cannot change any more.
+    Never,
+    /// At first use, if the archive was opened with `verify_checksums`.
+    Once,
+}
+
+const PICKLE: &str = "data.pkl";
+/// `byteorder` and `version` hold one word.
+const MAX_SHORT_LEN: u64 = 256;
+
+/// A recorded checksum of 0 for a record with bytes means that the writer left it out
+/// (`torch.serialization.set_crc32_options(False)`).
+fn verify(bytes: &[u8], record: &Record) -> Result<(), Error> {
+    if record.crc == 0 {
+        return Ok(());
+    }
+    let found = crc32fast::hash(bytes);
+    if found == record.crc {
+        return Ok(());
+    }
+    Err(Error::malformed(format!(
+        "the record's checksum is {found:#010x}, but the archive recorded {:#010x}: the file is damaged",
+        record.crc
+    )))
+}
+
+impl Records for Archive {
+    fn borrow(&self, record: RecordId) -> Result<Option<&[u8]>, Error> {
+        let entry = self.record(record)?;
+        if entry.method == Method::Deflated {
+            return Ok(None);
+        }
+        let data = self.checked(record, entry, Verify::Once)?;
+        self.source.get(data).map(Some).ok_or_else(|| self.lost(record))
+    }
+
+    fn produce(&self, record: RecordId) -> Result<Vec<u8>, Error> {
+        let entry = self.record(record)?;
+        let data = self.checked(record, entry, Verify::Once)?;
+        if entry.method == Method::Deflated {
+            return self.inflated(record, entry, data);
+        }
+        let bytes = self.source.get(data).ok_or_else(|| self.lost(record))?;
+        let mut copy = Vec::new();
+        copy.try_reserve_exact(bytes.len())
+            .map_err(|_| Error::limit(format!("no memory for {} bytes", bytes.len())).in_record(self.name(record)))?;
+        copy.extend_from_slice(bytes);
+        Ok(copy)
+    }
+
+    fn is_stable(&self) -> bool {
+        self.source.is_stable()
+    }
+
+    fn name(&self, record: RecordId) -> &str {
+        self.directory.name(record)
+    }
+
+    fn declared_len(&self, record: RecordId) -> u64 {
+        self.record_len(record)
+    }
+}
+
+impl fmt::Debug for Archive {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Archive")
+            .field("source", &self.source)
+            .field("kind", &self.kind)
+            .field("root", &self.root())
+            .field("records", &self.directory.len())
+            .finish_non_exhaustive()
+    }
+}
