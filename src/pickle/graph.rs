@@ -215,7 +215,7 @@ impl Graph {
     }
 
     /// Every node of the arena in the order in which the pickle made them (inline integers have none).
-    pub(crate) fn ids(&self) -> impl Iterator<Item = NodeId> + use<> {
+    pub(crate) fn ids(&self) -> impl ExactSizeIterator<Item = NodeId> + use<> {
         (0..u32::try_from(self.nodes.len()).unwrap_or(NodeId::INLINE)).map(NodeId)
     }
 

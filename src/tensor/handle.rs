@@ -70,6 +70,11 @@ impl Tensor {
         Self { storage, geometry, materialised_bytes, composite: composite.map(Arc::new), dtype, marks }
     }
 
+    /// The same tensor under another `requires_grad`, as a parameter or not.
+    pub(crate) fn wrapped(&self, requires_grad: bool, is_parameter: bool) -> Self {
+        Self { marks: Marks { requires_grad, is_parameter, ..self.marks }, ..self.clone() }
+    }
+
     /// The type of the elements.
     #[must_use]
     pub fn dtype(&self) -> DType {

@@ -9,7 +9,7 @@ use crate::device::Device;
 use crate::error::Error;
 use crate::limits::Limits;
 use crate::pickle::graph::{Graph, Node, NodeId, Object};
-use crate::tensor::{DType, Geometry, Storage, StorageData, StorageParts, Tensor, TensorParts};
+use crate::tensor::{DType, Geometry, Marks, Storage, StorageData, StorageParts, Tensor, TensorParts};
 
 /// Rebuilds every tensor of a graph, in the order of the pickle.
 pub(super) struct Rebuilder<'g> {
@@ -115,24 +115,24 @@ impl<'g> Rebuilder<'g> {
         match rebuild {
             Rebuild::V1 => {
                 let [storage, offset, size, stride] = *self.want("_rebuild_tensor", args)?;
-                self.strided(storage, None, offset, size, stride, Flags::default())
+                self.strided(storage, None, offset, size, stride, Marks::default())
             }
             Rebuild::V2 => {
                 let [storage, offset, size, stride, grad, _hooks] = *self.want("_rebuild_tensor_v2", args)?;
-                let flags = self.flags(grad, args.get(6))?;
-                self.strided(storage, None, offset, size, stride, flags)
+                let marks = self.marks(grad, args.get(6))?;
+                self.strided(storage, None, offset, size, stride, marks)
             }
             Rebuild::V3 => {
                 let [storage, offset, size, stride, grad, _hooks, dtype] = *self.want("_rebuild_tensor_v3", args)?;
-                let flags = self.flags(grad, args.get(7))?;
+                let marks = self.marks(grad, args.get(7))?;
                 let dtype = self.dtype(dtype)?;
-                self.strided(storage, Some(dtype), offset, size, stride, flags)
+                self.strided(storage, Some(dtype), offset, size, stride, marks)
             }
             Rebuild::Meta => {
                 let [dtype, size, stride, grad] = *self.want("_rebuild_meta_tensor_no_storage", args)?;
-                let flags = self.flags(grad, None)?;
+                let marks = self.marks(grad, None)?;
                 let dtype = self.dtype(dtype)?;
-                self.meta(dtype, size, stride, flags)
+                self.meta(dtype, size, stride, marks)
             }
             Rebuild::Parameter => {
                 let [data, grad, _hooks] = *self.want("_rebuild_parameter", args)?;
@@ -195,8 +195,8 @@ impl<'g> Rebuilder<'g> {
             };
             result = Some(match *items {
                 [storage, offset, size, stride] => {
-                    let flags = Flags { parameter, ..Flags::default() };
-                    self.strided(storage, None, offset, size, stride, flags)?
+                    let marks = Marks { is_parameter: parameter, ..Marks::default() };
+                    self.strided(storage, None, offset, size, stride, marks)?
                 }
                 [data, _, _hooks, grad, _] => self.wrap(data, Some(grad), parameter)?,
                 [grad, _, _hooks] => match result {
@@ -237,7 +237,7 @@ impl<'g> Rebuilder<'g> {
         offset: NodeId,
         size: NodeId,
         stride: NodeId,
-        flags: Flags,
+        marks: Marks,
     ) -> Result<Outcome, Error> {
         let Node::Persistent(_) = self.graph.node(storage) else {
             return Err(Error::malformed(format!("a {} where the storage should be", self.graph.kind_name(storage))));
@@ -256,52 +256,48 @@ impl<'g> Rebuilder<'g> {
         let mut strides = std::mem::take(&mut self.strides);
         self.ints(size, "the size", &mut sizes)?;
         self.ints(stride, "the stride", &mut strides)?;
-        let geometry = Geometry::check(&sizes, &strides, declared_offset, found.nbytes(), dtype, self.limits)?;
+        let itemsize = u64::try_from(dtype.itemsize()).unwrap_or(u64::MAX);
+        let elements = found.nbytes().checked_div(itemsize).unwrap_or(0);
+        let geometry = Geometry::check(&sizes, &strides, declared_offset, elements, self.limits)?;
         self.sizes = sizes;
         self.strides = strides;
         Ok(Outcome::Tensor(Tensor::new(TensorParts {
             storage: found.clone(),
             geometry,
             dtype,
-            requires_grad: flags.grad,
-            is_parameter: flags.parameter,
-            conj: flags.conj,
-            neg: flags.neg,
+            marks,
             materialised_bytes: self.limits.materialised_bytes,
+            composite: None,
         })))
     }
 
-    fn meta(&mut self, dtype: DType, size: NodeId, stride: NodeId, flags: Flags) -> Result<Outcome, Error> {
+    fn meta(&mut self, dtype: DType, size: NodeId, stride: NodeId, marks: Marks) -> Result<Outcome, Error> {
         let (mut sizes, mut strides) = (Vec::new(), Vec::new());
         self.ints(size, "the size", &mut sizes)?;
         self.ints(stride, "the stride", &mut strides)?;
-        let geometry = Geometry::check_meta(&sizes, &strides, dtype, self.limits)?;
+        let geometry = Geometry::check(&sizes, &strides, 0, u64::MAX, self.limits)?;
         let storage = self.new_storage(Device::Meta, StorageData::Meta)?;
         Ok(Outcome::Tensor(Tensor::new(TensorParts {
             storage,
             geometry,
             dtype,
-            requires_grad: flags.grad,
-            is_parameter: flags.parameter,
-            conj: false,
-            neg: false,
+            marks,
             materialised_bytes: self.limits.materialised_bytes,
+            composite: None,
         })))
     }
 
     /// `torch.Tensor()` without state: no elements.
     fn empty(&mut self, dtype: DType, parameter: bool) -> Result<Outcome, Error> {
-        let geometry = Geometry::check(&[0], &[1], 0, 0, dtype, self.limits)?;
-        let storage = self.new_storage(Device::Cpu, StorageData::Empty)?;
+        let geometry = Geometry::check(&[0], &[1], 0, 0, self.limits)?;
+        let storage = self.new_storage(Device::Cpu, StorageData::Bytes(Box::default()))?;
         Ok(Outcome::Tensor(Tensor::new(TensorParts {
             storage,
             geometry,
             dtype,
-            requires_grad: false,
-            is_parameter: parameter,
-            conj: false,
-            neg: false,
+            marks: Marks { is_parameter: parameter, ..Marks::default() },
             materialised_bytes: self.limits.materialised_bytes,
+            composite: None,
         })))
     }
 
@@ -334,10 +330,10 @@ impl<'g> Rebuilder<'g> {
             .ok_or_else(|| Error::malformed(format!("{function} needs {N} arguments, found {}", args.len())))
     }
 
-    fn flags(&self, grad: NodeId, metadata: Option<&NodeId>) -> Result<Flags, Error> {
-        let mut flags = Flags { grad: self.flag(grad)?, ..Flags::default() };
+    fn marks(&self, grad: NodeId, metadata: Option<&NodeId>) -> Result<Marks, Error> {
+        let mut marks = Marks { requires_grad: self.flag(grad)?, ..Marks::default() };
         let entries = match metadata.map(|&metadata| self.graph.node(metadata)) {
-            None | Some(Node::None) => return Ok(flags),
+            None | Some(Node::None) => return Ok(marks),
             Some(Node::Dict(entries)) => entries,
             // `restore_type_tag(dict, text)` of TorchScript, or a dict subclass.
             Some(Node::Object(object)) => match self.args(object.args).first().map(|&first| self.graph.node(first)) {
@@ -348,13 +344,13 @@ impl<'g> Rebuilder<'g> {
         };
         for &(key, value) in entries {
             match super::text::ascii_or_text(self.graph, key) {
-                Some("conj") => flags.conj = self.flag(value)?,
-                Some("neg") => flags.neg = self.flag(value)?,
+                Some("conj") => marks.conj = self.flag(value)?,
+                Some("neg") => marks.neg = self.flag(value)?,
                 // Backends may add more; torch ignores what it does not know.
                 _ => {}
             }
         }
-        Ok(flags)
+        Ok(marks)
     }
 
     fn flag(&self, node: NodeId) -> Result<bool, Error> {
@@ -407,10 +403,3 @@ impl<'g> Rebuilder<'g> {
     }
 }
 
-#[derive(Clone, Copy, Default)]
-struct Flags {
-    grad: bool,
-    parameter: bool,
-    conj: bool,
-    neg: bool,
-}

@@ -97,7 +97,7 @@ fn data(
     let Some((record, declared_len)) = found else {
         // torch leaves out the records of empty storages in some versions.
         if id.nbytes == 0 || *device == Device::Meta && id.location == "meta" {
-            return Ok(if *device == Device::Meta { StorageData::Meta } else { StorageData::Empty });
+            return Ok(if *device == Device::Meta { StorageData::Meta } else { StorageData::Bytes(Box::default()) });
         }
         return Err(Error::malformed(format!(
             "the archive has no record for storage `{}` ({} bytes)",
