@@ -3,7 +3,7 @@
 //! Sharing is two references to one id, cycles are representable, and dropping a graph frees a handful of vectors however
 //! deep the objects nest. Text and byte strings lie in one buffer each, and nodes hold ranges of them.
 
-use crate::error::Error;
+use super::sequence::{Sequences, Span};
 
 /// A reference to a node, or a small integer carried in the reference itself (top bit set, 31-bit two's complement).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -15,6 +15,8 @@ impl NodeId {
     pub(crate) const FALSE: Self = Self(1);
     pub(crate) const TRUE: Self = Self(2);
     pub(crate) const EMPTY_TUPLE: Self = Self(3);
+    /// No node: no arena is as long.
+    pub(super) const UNSET: Self = Self(Self::INLINE - 1);
 
     pub(crate) const fn bool(value: bool) -> Self {
         if value { Self::TRUE } else { Self::FALSE }
@@ -25,12 +27,17 @@ impl NodeId {
         if value >= -(1 << 30) && value < (1 << 30) { Some(Self(value.cast_unsigned() | Self::INLINE)) } else { None }
     }
 
-    const fn as_small_int(self) -> Option<i32> {
+    pub(super) const fn as_small_int(self) -> Option<i32> {
         if self.0 & Self::INLINE == 0 {
             return None;
         }
         // Bit 30 is the sign: shift it to the top and back.
         Some((self.0 << 1).cast_signed() >> 1)
+    }
+
+    /// The reference to the node at a position of the arena, if 31 bits hold it.
+    pub(super) fn at(index: usize) -> Option<Self> {
+        u32::try_from(index).ok().filter(|&index| index < Self::UNSET.0).map(Self)
     }
 
     /// The position in the arena; `None` for an inline integer.
@@ -44,6 +51,10 @@ impl NodeId {
 pub(crate) struct GlobalId(u32);
 
 impl GlobalId {
+    pub(super) fn at(index: usize) -> Option<Self> {
+        u32::try_from(index).ok().map(Self)
+    }
+
     pub(crate) const fn index(self) -> usize {
         self.0 as usize
     }
@@ -124,32 +135,35 @@ pub(crate) struct Object<'g> {
     pub(crate) entries: &'g [(NodeId, NodeId)],
 }
 
-/// A range of `text`, `raw` or `refs`.
-#[derive(Clone, Copy, Debug, Default)]
-struct Span {
-    start: u32,
-    len: u32,
-}
-
+/// A node as it is stored; spans are of the graph's field named beside them.
 #[derive(Clone, Copy, Debug)]
-enum Repr {
+pub(super) enum Repr {
     None,
     Bool(bool),
     Int(i64),
+    /// `raw`
     BigInt(Span),
     Float(f64),
+    /// `text`
     Str(Span),
     /// Index into `surrogates`.
     SurrogateStr(u32),
+    /// `raw`
     PyString(Span),
+    /// `raw`
     Bytes(Span),
+    /// `raw`
     ByteArray(Span),
+    /// `refs`
     Tuple(Span),
-    /// Index into `lists`, or `EMPTY`.
-    List(u32),
-    Dict(u32),
-    Set(u32),
-    FrozenSet(u32),
+    /// `refs`
+    List(Span),
+    /// `pairs`
+    Dict(Span),
+    /// `refs`
+    Set(Span),
+    /// `refs`
+    FrozenSet(Span),
     Global(GlobalId),
     Persistent {
         id: NodeId,
@@ -163,51 +177,72 @@ enum Repr {
         args: NodeId,
         offset: u32,
     },
+    /// Index into `objects`.
     Object {
         index: u32,
         offset: u32,
     },
 }
 
-/// Container index of a container that holds nothing yet and so owns no vector.
-const EMPTY: u32 = u32::MAX;
+const _: () = assert!(size_of::<Repr>() == 16);
 
-#[derive(Debug)]
-struct ObjectData {
-    made: Made,
-    callable: NodeId,
-    args: NodeId,
-    kwargs: Option<NodeId>,
-    states: Vec<NodeId>,
-    items: Vec<NodeId>,
-    entries: Vec<(NodeId, NodeId)>,
+impl Repr {
+    pub(super) const fn kind_name(&self) -> &'static str {
+        match self {
+            Self::None => "None",
+            Self::Bool(_) => "bool",
+            Self::Int(_) | Self::BigInt(_) => "int",
+            Self::Float(_) => "float",
+            Self::Str(_) | Self::SurrogateStr(_) => "str",
+            Self::PyString(_) => "str of Python 2",
+            Self::Bytes(_) => "bytes",
+            Self::ByteArray(_) => "bytearray",
+            Self::Tuple(_) => "tuple",
+            Self::List(_) => "list",
+            Self::Dict(_) => "dict",
+            Self::Set(_) => "set",
+            Self::FrozenSet(_) => "frozenset",
+            Self::Global(_) => "global",
+            Self::Persistent { .. } => "persistent object",
+            Self::Extension(_) => "extension code",
+            Self::Call { .. } | Self::Object { .. } => "object",
+        }
+    }
+}
+
+/// What [`Object`] borrows; spans as in [`Repr`].
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ObjectData {
+    pub(super) made: Made,
+    pub(super) callable: NodeId,
+    pub(super) args: NodeId,
+    pub(super) kwargs: Option<NodeId>,
+    pub(super) states: Span,
+    pub(super) items: Span,
+    pub(super) entries: Span,
 }
 
 #[derive(Debug)]
-struct GlobalName {
-    module: Span,
-    name: Span,
-    offset: u32,
+pub(super) struct GlobalName {
+    pub(super) module: Span,
+    pub(super) name: Span,
+    pub(super) offset: u32,
 }
 
-/// The graph; see the module's documentation.
+/// The graph; see the module's documentation. [`Builder`](super::build::Builder) makes it.
 #[derive(Debug)]
 pub(crate) struct Graph {
-    nodes: Vec<Repr>,
-    refs: Vec<NodeId>,
-    text: String,
-    raw: Vec<u8>,
+    pub(super) nodes: Vec<Repr>,
+    pub(super) refs: Sequences<NodeId>,
+    pub(super) pairs: Sequences<(NodeId, NodeId)>,
+    pub(super) text: String,
+    pub(super) raw: Vec<u8>,
     /// Text and bytes of strings with lone surrogates.
-    surrogates: Vec<(Span, Span)>,
-    lists: Vec<Vec<NodeId>>,
-    dicts: Vec<Vec<(NodeId, NodeId)>>,
-    objects: Vec<ObjectData>,
-    globals: Vec<GlobalName>,
-    root: NodeId,
+    pub(super) surrogates: Vec<(Span, Span)>,
+    pub(super) objects: Vec<ObjectData>,
+    pub(super) globals: Vec<GlobalName>,
+    pub(super) root: NodeId,
 }
-
-/// What a container opcode met instead of a container it can extend.
-pub(crate) struct NotAContainer;
 
 impl Graph {
     pub(crate) fn root(&self) -> NodeId {
@@ -238,11 +273,11 @@ impl Graph {
             Repr::PyString(span) => Node::PyString(self.raw(span)),
             Repr::Bytes(span) => Node::Bytes(self.raw(span)),
             Repr::ByteArray(span) => Node::ByteArray(self.raw(span)),
-            Repr::Tuple(span) => Node::Tuple(slice(&self.refs, span)),
-            Repr::List(index) => Node::List(member(&self.lists, index)),
-            Repr::Dict(index) => Node::Dict(member(&self.dicts, index)),
-            Repr::Set(index) => Node::Set(member(&self.lists, index)),
-            Repr::FrozenSet(index) => Node::FrozenSet(member(&self.lists, index)),
+            Repr::Tuple(span) => Node::Tuple(self.refs.get(span)),
+            Repr::List(span) => Node::List(self.refs.get(span)),
+            Repr::Dict(span) => Node::Dict(self.pairs.get(span)),
+            Repr::Set(span) => Node::Set(self.refs.get(span)),
+            Repr::FrozenSet(span) => Node::FrozenSet(self.refs.get(span)),
             Repr::Global(id) => Node::Global(id),
             Repr::Persistent { id, .. } => Node::Persistent(id),
             Repr::Extension(code) => Node::Extension(code),
@@ -255,12 +290,31 @@ impl Graph {
                     callable: data.callable,
                     args: data.args,
                     kwargs: data.kwargs,
-                    states: &data.states,
-                    items: &data.items,
-                    entries: &data.entries,
+                    states: self.refs.get(data.states),
+                    items: self.refs.get(data.items),
+                    entries: self.pairs.get(data.entries),
                 }),
                 None => Node::None,
             },
+        }
+    }
+
+    /// What a node is, in one or two words, for messages.
+    pub(crate) fn kind_name(&self, id: NodeId) -> &'static str {
+        self.repr(id).map_or("int", |repr| repr.kind_name())
+    }
+
+    /// The stored node; `None` for an inline integer.
+    #[inline]
+    pub(super) fn repr(&self, id: NodeId) -> Option<Repr> {
+        self.nodes.get(id.index()?).copied()
+    }
+
+    /// The bytes of a string with lone surrogates.
+    pub(super) fn surrogates(&self, id: NodeId) -> Option<&[u8]> {
+        match self.repr(id)? {
+            Repr::SurrogateStr(index) => self.surrogates.get(index as usize).map(|&(_, raw)| self.raw(raw)),
+            _ => None,
         }
     }
 
@@ -290,29 +344,13 @@ impl Graph {
         self.globals.get(id.index()).map_or(0, |g| g.offset.into())
     }
 
-    fn text(&self, span: Span) -> &str {
-        let start = span.start as usize;
-        self.text.get(start..start.saturating_add(span.len as usize)).unwrap_or_default()
+    #[inline]
+    pub(super) fn text(&self, span: Span) -> &str {
+        self.text.get(span.range()).unwrap_or_default()
     }
 
-    fn raw(&self, span: Span) -> &[u8] {
-        slice(&self.raw, span)
-    }
-}
-
-fn slice<T>(items: &[T], span: Span) -> &[T] {
-    let start = span.start as usize;
-    items.get(start..start.saturating_add(span.len as usize)).unwrap_or_default()
-}
-
-fn member<T>(containers: &[Vec<T>], index: u32) -> &[T] {
-    containers.get(index as usize).map(Vec::as_slice).unwrap_or_default()
-}
-
-/// A node index, or the error that says that 31 bits do not hold it.
-fn checked_index(len: usize) -> Result<u32, Error> {
-    match u32::try_from(len) {
-        Ok(index) if index < NodeId::INLINE => Ok(index),
-        _ => Err(Error::limit("the pickle describes more than 2^31 objects, which this crate cannot address")),
+    #[inline]
+    pub(super) fn raw(&self, span: Span) -> &[u8] {
+        self.raw.get(span.range()).unwrap_or_default()
     }
 }

@@ -1,4 +1,16 @@
 //! What program is this? A pickle is decoded into a [`Graph`](graph::Graph) of what it would build; nothing is imported,
 //! called or looked up, and nothing here knows torch.
 
+mod build;
+mod decode;
 pub(crate) mod graph;
+mod key;
+mod literal;
+mod machine;
+mod memo;
+mod names;
+mod opcode;
+mod sequence;
+
+#[allow(unused_imports, reason = "`load` is still to come")]
+pub(crate) use machine::{Decoded, decode};
