@@ -129,6 +129,10 @@ impl<'a> Value<'a> {
         self.node
     }
 
+    pub(crate) fn program(&self) -> &'a Program {
+        self.program
+    }
+
     fn meant(&self) -> Meant<'a> {
         self.program.meant(self.node)
     }
@@ -314,9 +318,11 @@ impl<'a> Value<'a> {
     pub fn len(&self) -> Option<usize> {
         match self.meant() {
             Meant::Dict(entries) => Some(entries.len()),
-            Meant::List(items) | Meant::Tuple(items) | Meant::Size(items) | Meant::Set(items) | Meant::FrozenSet(items) => {
-                Some(items.len())
-            }
+            Meant::List(items)
+            | Meant::Tuple(items)
+            | Meant::Size(items)
+            | Meant::Set(items)
+            | Meant::FrozenSet(items) => Some(items.len()),
             _ => None,
         }
     }
@@ -331,9 +337,10 @@ impl<'a> Value<'a> {
     #[must_use]
     pub fn get<'k>(&self, key: impl Into<Key<'k>>) -> Option<Value<'a>> {
         match (key.into(), self.meant()) {
-            (Key::Text(wanted), Meant::Dict(entries)) => {
-                entries.iter().find(|&(key, _)| self.program.text(key).is_some_and(|text| text == wanted)).map(|(_, v)| v)
-            }
+            (Key::Text(wanted), Meant::Dict(entries)) => entries
+                .iter()
+                .find(|&(key, _)| self.program.text(key).is_some_and(|text| text == wanted))
+                .map(|(_, v)| v),
             (Key::Int(wanted), Meant::Dict(entries)) => {
                 entries.iter().find(|&(key, _)| self.at(key).as_i64() == Some(wanted)).map(|(_, v)| v)
             }
@@ -358,7 +365,11 @@ impl<'a> Value<'a> {
     /// for anything else.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = Value<'a>> + use<'a> {
         let items = match self.meant() {
-            Meant::List(items) | Meant::Tuple(items) | Meant::Size(items) | Meant::Set(items) | Meant::FrozenSet(items) => items,
+            Meant::List(items)
+            | Meant::Tuple(items)
+            | Meant::Size(items)
+            | Meant::Set(items)
+            | Meant::FrozenSet(items) => items,
             Meant::Object(object) => object.items,
             _ => &[],
         };
@@ -384,7 +395,9 @@ impl<'a> Value<'a> {
     /// The attributes of an object, or of an `OrderedDict` that has some (`_metadata`), in order.
     pub fn attributes(&self) -> impl Iterator<Item = (Value<'a>, Value<'a>)> + use<'a> {
         let handle = *self;
-        self.program.attributes(self.program.states(self.node)).map(move |(key, value)| (handle.at(key), handle.at(value)))
+        self.program
+            .attributes(self.program.states(self.node))
+            .map(move |(key, value)| (handle.at(key), handle.at(value)))
     }
 
     /// The state that an object was given, if it is not a set of attributes: as pickled.

@@ -318,6 +318,11 @@ impl Graph {
         }
     }
 
+    /// Whether some text had lone surrogates that were replaced, so that two texts may read alike.
+    pub(crate) fn has_surrogates(&self) -> bool {
+        !self.surrogates.is_empty()
+    }
+
     /// The byte offset, in the pickle, of the opcode that made an object or a persistent reference.
     pub(crate) fn offset(&self, id: NodeId) -> Option<u64> {
         match *self.nodes.get(id.index()?)? {

@@ -1,8 +1,10 @@
 //! What does the program mean? Names get a meaning from one table ([`globals`]), persistent ids become storages, recorded
 //! calls become tensors and values. Nothing here knows files, and nothing is executed.
 
+mod coverage;
 mod globals;
 mod locate;
+mod module;
 mod persistent_id;
 mod program;
 mod rebuild;

@@ -19,6 +19,8 @@ pub(crate) struct Program {
     slots: Slots,
     storages: Vec<Storage>,
     tensors: Vec<Tensor>,
+    /// By tensor: whether another one was made of it.
+    parts: Vec<bool>,
 }
 
 /// For each node of the arena the storage or tensor that it stands for. Which of the two follows from the node: a
@@ -63,8 +65,8 @@ impl Program {
             .collect();
         let mut slots = Slots::new(&graph);
         let storages = storages::resolve(&graph, &mut slots, source, map_location)?;
-        let tensors = Rebuilder::new(&graph, &meanings, &mut slots, &storages, limits).run()?;
-        Ok(Self { graph, meanings, slots, storages, tensors })
+        let rebuilt = Rebuilder::new(&graph, &meanings, &mut slots, &storages, limits).run()?;
+        Ok(Self { graph, meanings, slots, storages, tensors: rebuilt.tensors, parts: rebuilt.parts })
     }
 
     pub(crate) fn graph(&self) -> &Graph {
@@ -90,10 +92,23 @@ impl Program {
 
     /// The tensor that a node stands for.
     pub(crate) fn tensor(&self, node: NodeId) -> Option<&Tensor> {
+        self.tensors.get(self.tensor_index(node)?)
+    }
+
+    pub(super) fn tensor_index(&self, node: NodeId) -> Option<usize> {
         match self.graph.node(node) {
-            Node::Object(_) => self.tensors.get(self.slots.get(node)?),
+            Node::Object(_) => self.slots.get(node),
             _ => None,
         }
+    }
+
+    pub(super) fn tensor_count(&self) -> usize {
+        self.tensors.len()
+    }
+
+    /// Whether a tensor is only what another was made of: the data of a parameter.
+    pub(super) fn is_part_of_another(&self, index: usize) -> bool {
+        self.parts.get(index).copied().unwrap_or(false)
     }
 
     /// The bare storage that a node stands for.

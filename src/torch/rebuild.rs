@@ -19,10 +19,18 @@ pub(super) struct Rebuilder<'g> {
     storages: &'g [Storage],
     limits: &'g Limits,
     tensors: Vec<Tensor>,
+    parts: Vec<bool>,
     /// Storages made for tensors that have none in the file are numbered after those of the file.
     made_storages: usize,
     sizes: Vec<i64>,
     strides: Vec<i64>,
+}
+
+/// The tensors of a graph.
+pub(super) struct Rebuilt {
+    pub(super) tensors: Vec<Tensor>,
+    /// By tensor: whether another one was made of it.
+    pub(super) parts: Vec<bool>,
 }
 
 /// What a call turned out to be.
@@ -49,20 +57,21 @@ impl<'g> Rebuilder<'g> {
             storages,
             limits,
             tensors: Vec::with_capacity(storages.len()),
+            parts: Vec::with_capacity(storages.len()),
             made_storages: 0,
             sizes: Vec::new(),
             strides: Vec::new(),
         }
     }
 
-    pub(super) fn run(mut self) -> Result<Vec<Tensor>, Error> {
+    pub(super) fn run(mut self) -> Result<Rebuilt, Error> {
         let graph = self.graph;
         for node in graph.ids() {
             if matches!(graph.node(node), Node::Object(_)) {
                 self.rebuild(node)?;
             }
         }
-        Ok(self.tensors)
+        Ok(Rebuilt { tensors: self.tensors, parts: self.parts })
     }
 
     /// Rebuilds one node and whatever it wraps, which usually is done already.
@@ -78,6 +87,7 @@ impl<'g> Rebuilder<'g> {
                     Outcome::Tensor(tensor) => {
                         self.slots.set(current, self.tensors.len());
                         self.tensors.push(tensor);
+                        self.parts.push(false);
                         None
                     }
                     Outcome::Needs(inner) => Some(inner),
@@ -185,7 +195,12 @@ impl<'g> Rebuilder<'g> {
     }
 
     /// An instance made empty and then set by BUILD, as `Tensor.__setstate__` does it.
-    fn by_state(&mut self, object: Option<Object<'g>>, class: Option<DType>, parameter: bool) -> Result<Outcome, Error> {
+    fn by_state(
+        &mut self,
+        object: Option<Object<'g>>,
+        class: Option<DType>,
+        parameter: bool,
+    ) -> Result<Outcome, Error> {
         let states = object.map(|object| object.states).unwrap_or_default();
         let mut result: Option<Outcome> = None;
         for &state in states {
@@ -227,6 +242,9 @@ impl<'g> Rebuilder<'g> {
         let grad = grad.map(|grad| self.flag(grad)).transpose()?;
         let Some(tensor) = self.tensors.get(index) else { return Ok(Outcome::NotATensor) };
         let grad = grad.unwrap_or_else(|| tensor.requires_grad());
+        if let Some(part) = self.parts.get_mut(index) {
+            *part = true;
+        }
         Ok(Outcome::Tensor(tensor.wrapped(grad, parameter)))
     }
 
@@ -402,4 +420,3 @@ impl<'g> Rebuilder<'g> {
         }
     }
 }
-

@@ -1,0 +1,388 @@
+//! An opened file: the whole object graph, and every tensor in it.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::choose::choose;
+use crate::error::{Error, Shown};
+use crate::limits::Limits;
+use crate::pickle::graph::NodeId;
+use crate::state_dict::StateDict;
+use crate::tensor::{Storage, Tensor};
+use crate::torch::{Meaning, Meant, Program};
+use crate::value::{Value, key_text};
+use crate::walk::{Leaf, walk};
+
+/// Which container a checkpoint was in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Format {
+    /// The zip archive that `torch.save` has written since 1.6.
+    Zip,
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Zip => "zip",
+        })
+    }
+}
+
+/// A tensor and where it was found.
+#[derive(Clone, Debug)]
+pub struct TensorEntry {
+    path: Vec<String>,
+    tensor: Tensor,
+}
+
+impl TensorEntry {
+    /// The keys and positions that lead to the tensor, as Python's `str()` gives them; empty for a bare tensor.
+    #[must_use]
+    pub fn path(&self) -> &[String] {
+        &self.path
+    }
+
+    /// The path joined with dots.
+    #[must_use]
+    pub fn name(&self) -> String {
+        self.path.join(".")
+    }
+
+    /// The tensor.
+    #[must_use]
+    pub fn tensor(&self) -> &Tensor {
+        &self.tensor
+    }
+
+    /// The tensor itself.
+    #[must_use]
+    pub fn into_tensor(self) -> Tensor {
+        self.tensor
+    }
+}
+
+/// A Python name that a pickle mentions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GlobalName<'a> {
+    /// The module as pickled.
+    pub module: &'a str,
+    /// The name in the module as pickled; may be dotted.
+    pub name: &'a str,
+    /// What this crate makes of it.
+    pub meaning: GlobalMeaning,
+    /// The byte offset in the pickle of the first mention.
+    pub offset: u64,
+}
+
+/// What this crate makes of a Python name. Nothing is ever imported or called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum GlobalMeaning {
+    /// It yields a tensor, which is rebuilt as a view of its storage.
+    Tensor,
+    /// It is a storage class.
+    Storage,
+    /// It yields a plain value: a container, `torch.Size`, a dtype.
+    Value,
+    /// It is kept as a name, with the arguments, state and items it is used with.
+    Opaque,
+}
+
+/// An opened checkpoint: cheap to clone, and everything in it stays reachable.
+///
+/// ```
+/// let checkpoint = torch_checkpoint::LoadOptions::new().open("fixtures/zip/torch-2.15/training_checkpoint.pt")?;
+/// for entry in checkpoint.tensors()? {
+///     println!("{}: {:?}", entry.name(), entry.tensor().shape());
+/// }
+/// # Ok::<(), torch_checkpoint::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Checkpoint(Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub(crate) program: Program,
+    pub(crate) format: Format,
+    pub(crate) version: u64,
+    pub(crate) limits: Limits,
+    pub(crate) path: Option<PathBuf>,
+}
+
+impl Checkpoint {
+    pub(crate) fn new(inner: Inner) -> Self {
+        Self(Arc::new(inner))
+    }
+
+    /// The container that the file is.
+    #[must_use]
+    pub fn format(&self) -> Format {
+        self.0.format
+    }
+
+    /// The version that the container records; torch has written 3 for plain checkpoints in every release seen.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.0.version
+    }
+
+    /// The object that was saved.
+    #[must_use]
+    pub fn root(&self) -> Value<'_> {
+        self.value(self.0.program.graph().root())
+    }
+
+    pub(crate) fn value(&self, node: NodeId) -> Value<'_> {
+        Value::new(&self.0.program, node)
+    }
+
+    /// The value at a dotted path, as [`LoadOptions::key`](crate::LoadOptions::key) takes it: keys of mappings (which may
+    /// contain dots themselves), positions of lists, attributes of objects. The empty path is the root.
+    #[must_use]
+    pub fn get(&self, path: &str) -> Option<Value<'_>> {
+        self.find(path).map(|node| self.value(node))
+    }
+
+    fn find(&self, path: &str) -> Option<NodeId> {
+        let root = self.root();
+        if path.is_empty() { Some(root.node()) } else { descend(root, path) }
+    }
+
+    /// The node at a path, or the error that says what there is instead.
+    fn require(&self, path: &str) -> Result<NodeId, Error> {
+        self.find(path).ok_or_else(|| {
+            let root = self.root();
+            let keys: Vec<String> = root
+                .entries()
+                .take(8)
+                .map(|(key, _)| format!("`{}`", Shown(&key_text(&self.0.program, key.node()))))
+                .collect();
+            let more = if root.entries().nth(8).is_some() { ", …" } else { "" };
+            Error::caller(format!(
+                "there is nothing under the key `{}`; the top level is a {} with {}{more}",
+                Shown(path),
+                root.type_name(),
+                if keys.is_empty() { "no keys".to_owned() } else { keys.join(", ") }
+            ))
+        })
+    }
+
+    /// The state dict, chosen by the rules that [`load_state_dict`](crate::load_state_dict) states.
+    ///
+    /// # Errors
+    /// No dict qualifies, or several do.
+    pub fn state_dict(&self) -> Result<StateDict, Error> {
+        self.state_dict_at(None).map_err(|e| self.in_path(e))
+    }
+
+    /// The state dict at a dotted path, or chosen below it; see [`LoadOptions::key`](crate::LoadOptions::key).
+    pub(crate) fn state_dict_at(&self, key: Option<&str>) -> Result<StateDict, Error> {
+        let program = &self.0.program;
+        let root = match key {
+            Some(key) => self.require(key)?,
+            None => program.graph().root(),
+        };
+        let node = choose(program, root, key.is_some(), &self.0.limits)?;
+        let Meant::Dict(entries) = program.meant(node) else { return self.module_dict(node) };
+        let mut others = Vec::new();
+        let mut tensors = Vec::with_capacity(entries.len());
+        let mut all_text = true;
+        for (key, value) in entries.iter() {
+            let name = key_text(program, key);
+            match program.tensor(value) {
+                Some(tensor) => {
+                    all_text &= matches!(name, std::borrow::Cow::Borrowed(_));
+                    tensors.push((name, tensor));
+                }
+                None => others.push((name.into_owned(), value)),
+            }
+        }
+        let count = tensors.len();
+        if all_text && !program.graph().has_surrogates() {
+            let entries = tensors.iter().map(|(name, tensor)| (&**name, (*tensor).clone()));
+            return Ok(StateDict::from_dict(entries, count, others, node, self.clone()));
+        }
+        // Different keys may become one text: lone surrogates, Python 2 byte strings.
+        let entries = tensors.into_iter().map(|(name, tensor)| (name.into_owned(), tensor.clone()));
+        StateDict::new(entries, others, node, self.clone())
+    }
+
+    fn module_dict(&self, node: NodeId) -> Result<StateDict, Error> {
+        let program = &self.0.program;
+        let (mut tensors, mut others) = (Vec::new(), Vec::new());
+        for entry in program.module_entries(node, &self.0.limits)? {
+            match program.tensor(entry.value) {
+                Some(tensor) => tensors.push((entry.name, tensor.clone())),
+                None => others.push((entry.name, entry.value)),
+            }
+        }
+        StateDict::new(tensors, others, node, self.clone())
+    }
+
+    /// Every tensor under its dotted path; see [`LoadOptions::flatten`](crate::LoadOptions::flatten).
+    pub(crate) fn flattened(&self, key: Option<&str>) -> Result<StateDict, Error> {
+        let node = match key {
+            Some(key) => self.require(key)?,
+            None => self.0.program.graph().root(),
+        };
+        let tensors = match key {
+            Some(_) => self.walked(node)?,
+            None => self.all_tensors()?,
+        };
+        let entries = tensors.into_iter().map(|entry| (entry.name(), entry.tensor));
+        StateDict::new(entries, Vec::new(), node, self.clone())
+    }
+
+    /// Every tensor of the file with its path, in order: mappings in insertion order, lists and tuples by position,
+    /// modules as their state dict, other objects by their attributes. Tensors that only sets, deques or tensors'
+    /// attributes hold come last.
+    ///
+    /// # Errors
+    /// The limits on names and nesting.
+    pub fn tensors(&self) -> Result<Vec<TensorEntry>, Error> {
+        self.all_tensors().map_err(|e| self.in_path(e))
+    }
+
+    fn all_tensors(&self) -> Result<Vec<TensorEntry>, Error> {
+        let program = &self.0.program;
+        let mut seen = program.tensor_set();
+        let mut found = self.walk_tensors(program.graph().root(), |node| seen.insert(node))?;
+        for (node, path) in seen.unmet(program.graph().root()) {
+            if let Some(tensor) = program.tensor(node) {
+                found.push(TensorEntry { path, tensor: tensor.clone() });
+            }
+        }
+        Ok(found)
+    }
+
+    fn walked(&self, root: NodeId) -> Result<Vec<TensorEntry>, Error> {
+        self.walk_tensors(root, |_| {})
+    }
+
+    fn walk_tensors(&self, root: NodeId, mut seen: impl FnMut(NodeId)) -> Result<Vec<TensorEntry>, Error> {
+        let program = &self.0.program;
+        let mut found = Vec::new();
+        walk(program, root, &self.0.limits, |path, leaf| {
+            if let Leaf::Node(node) = leaf
+                && let Some(tensor) = program.tensor(node)
+            {
+                seen(node);
+                let path = path.iter().map(|piece| piece.clone().into_owned()).collect();
+                found.push(TensorEntry { path, tensor: tensor.clone() });
+            }
+            Ok(())
+        })?;
+        Ok(found)
+    }
+
+    /// Everything that a listing shows below a dotted path, in the order of [`tensors`](Self::tensors): tensors and the
+    /// other values that are no containers, each with its path.
+    ///
+    /// # Errors
+    /// There is nothing under the path; the limits on names and nesting.
+    pub fn leaves(&self, key: &str) -> Result<Listing<'_>, Error> {
+        self.listing(key).map_err(|e| self.in_path(e))
+    }
+
+    fn listing(&self, key: &str) -> Result<Listing<'_>, Error> {
+        let program = &self.0.program;
+        let root = self.require(key)?;
+        let mut seen = program.tensor_set();
+        let mut leaves = Vec::new();
+        walk(program, root, &self.0.limits, |path, leaf| {
+            let path = path.iter().map(|piece| piece.clone().into_owned()).collect();
+            leaves.push(match leaf {
+                Leaf::Node(node) => {
+                    seen.insert(node);
+                    ListedValue { path, value: self.value(node), storage_dtype: None }
+                }
+                Leaf::StorageDType(node) => {
+                    let value = self.value(node);
+                    ListedValue { path, value, storage_dtype: value.storage_dtype() }
+                }
+            });
+            Ok(())
+        })?;
+        Ok(Listing { root: self.value(root), leaves, not_walked: seen.unmet(root).len() })
+    }
+
+    /// The storages of the file, in the order of their first mention.
+    pub fn storages(&self) -> impl ExactSizeIterator<Item = &Storage> {
+        self.0.program.storages().iter()
+    }
+
+    /// Every Python name that the pickle mentions, in the order of first mention, with what this crate makes of it.
+    pub fn globals(&self) -> impl ExactSizeIterator<Item = GlobalName<'_>> {
+        let program = &self.0.program;
+        program.graph().globals().map(|id| {
+            let (module, name) = program.graph().global(id);
+            let meaning = match program.meaning(id) {
+                Meaning::Tensor(_) => GlobalMeaning::Tensor,
+                Meaning::Storage(_) => GlobalMeaning::Storage,
+                Meaning::Opaque => GlobalMeaning::Opaque,
+                _ => GlobalMeaning::Value,
+            };
+            GlobalName { module, name, meaning, offset: program.graph().global_offset(id) }
+        })
+    }
+
+    pub(crate) fn program(&self) -> &Program {
+        &self.0.program
+    }
+
+    pub(crate) fn in_path(&self, error: Error) -> Error {
+        match &self.0.path {
+            Some(path) => error.in_path(path),
+            None => error,
+        }
+    }
+}
+
+/// What [`Checkpoint::leaves`] lists.
+#[derive(Debug)]
+pub struct Listing<'a> {
+    /// The value that was walked.
+    pub root: Value<'a>,
+    /// Its leaves in order.
+    pub leaves: Vec<ListedValue<'a>>,
+    /// How many tensors of the file the walk did not reach, because only sets, deques, tensors' attributes or values
+    /// outside the root hold them.
+    pub not_walked: usize,
+}
+
+/// One leaf of a [`Listing`].
+#[derive(Debug)]
+pub struct ListedValue<'a> {
+    /// The keys and positions that lead to it.
+    pub path: Vec<String>,
+    /// The value.
+    pub value: Value<'a>,
+    /// Set for the line that gives the element type of a storage saved as such: its path ends in `dtype`.
+    pub storage_dtype: Option<crate::DType>,
+}
+
+/// Follows a dotted path, whose pieces may themselves contain dots. Longer pieces are tried first.
+fn descend(value: Value<'_>, path: &str) -> Option<NodeId> {
+    if let Some(found) = step(value, path) {
+        return Some(found.node());
+    }
+    // As deep as the caller's path has dots.
+    path.rmatch_indices('.').find_map(|(dot, _)| {
+        let (piece, rest) = (path.get(..dot)?, path.get(dot.checked_add(1)?..)?);
+        descend(step(value, piece)?, rest)
+    })
+}
+
+fn step<'a>(value: Value<'a>, piece: &str) -> Option<Value<'a>> {
+    value.get(piece).or_else(|| value.get(piece.parse::<i64>().ok()?)).or_else(|| {
+        let program = value.program();
+        value.entries().find(|(key, _)| key_text(program, key.node()) == piece).map(|(_, value)| value)
+    })
+}
+
+impl fmt::Debug for Checkpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Checkpoint({}, root {})", self.format(), self.root().type_name())
+    }
+}

@@ -1,0 +1,115 @@
+//! Which dict of a checkpoint is the state dict? Five rules (see [`crate::load_state_dict`]), and never a guess.
+
+use crate::error::{Error, Shown};
+use crate::limits::Limits;
+use crate::pickle::graph::NodeId;
+use crate::torch::{Meant, Program};
+use crate::value::key_text;
+use crate::walk::{Leaf, walk};
+
+/// How many candidates or tensors a message lists.
+const LISTED: usize = 8;
+
+/// Names under which trainers keep the model's weights beside other tensors.
+const WEIGHTS_KEYS: [&str; 2] = ["state_dict", "model_state_dict"];
+
+/// The node of the state dict below `root`: a module or a mapping that directly holds tensors.
+///
+/// `explicit` says that the caller named `root`, which is then taken if it qualifies, whatever it holds besides.
+pub(crate) fn choose(program: &Program, root: NodeId, explicit: bool, limits: &Limits) -> Result<NodeId, Error> {
+    let root_is_candidate = is_candidate(program, root);
+    if root_is_candidate && (explicit || program.is_module(root)) {
+        return Ok(root);
+    }
+    let children = children(program, root);
+    let candidates: Vec<&(String, NodeId)> =
+        children.iter().filter(|(_, child)| is_candidate(program, *child)).collect();
+    let root_holds_tensor = children.iter().any(|&(_, child)| program.tensor(child).is_some());
+    match *candidates.as_slice() {
+        [] if root_is_candidate => Ok(root),
+        [] => Err(no_candidate(program, root, limits)),
+        [(_, only)] if !root_holds_tensor => Ok(*only),
+        [(name, only)] if WEIGHTS_KEYS.contains(&name.as_str()) => Ok(*only),
+        _ => Err(several(&candidates, root_is_candidate)),
+    }
+}
+
+/// A whole module, or a mapping with text keys that directly holds at least one tensor.
+fn is_candidate(program: &Program, node: NodeId) -> bool {
+    match program.meant(node) {
+        Meant::Dict(entries) => {
+            let mut tensors = false;
+            for (key, value) in entries.iter() {
+                if program.text(key).is_none() {
+                    return false;
+                }
+                tensors |= program.tensor(value).is_some();
+            }
+            tensors
+        }
+        Meant::Object(_) => program.is_module(node),
+        _ => false,
+    }
+}
+
+fn children(program: &Program, node: NodeId) -> Vec<(String, NodeId)> {
+    match program.meant(node) {
+        Meant::Dict(entries) => {
+            entries.iter().map(|(key, value)| (key_text(program, key).into_owned(), value)).collect()
+        }
+        Meant::List(items) | Meant::Tuple(items) => {
+            items.iter().enumerate().map(|(n, &item)| (n.to_string(), item)).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn several(candidates: &[&(String, NodeId)], root_too: bool) -> Error {
+    let mut names: Vec<String> = candidates.iter().take(LISTED).map(|(name, _)| format!("`{}`", Shown(name))).collect();
+    if candidates.len() > LISTED {
+        names.push(format!("{} more", candidates.len().saturating_sub(LISTED)));
+    }
+    let root = if root_too { "the top level (key \"\"), " } else { "" };
+    let example = candidates.first().map(|(name, _)| Shown(name).to_string()).unwrap_or_default();
+    Error::caller(format!(
+        "several dicts could be the state dict: {root}{}; choose one with `LoadOptions::key(\"{example}\")`, or take every tensor with `LoadOptions::flatten()`",
+        names.join(", ")
+    ))
+}
+
+/// There are tensors perhaps, but no dict of them: say which, and what to do.
+fn no_candidate(program: &Program, root: NodeId, limits: &Limits) -> Error {
+    let mut names = Vec::new();
+    let mut count = 0_usize;
+    let walked = walk(program, root, limits, |path, leaf| {
+        if let Leaf::Node(node) = leaf
+            && program.tensor(node).is_some()
+        {
+            count = count.saturating_add(1);
+            if names.len() < LISTED {
+                names.push(format!("`{}`", Shown(&path.join("."))));
+            }
+        }
+        Ok(())
+    });
+    if let Err(error) = walked {
+        return error;
+    }
+    if count == 0 {
+        return Error::caller(
+            "the file holds no tensors that a state dict could be made of; `LoadOptions::open` gives its values",
+        );
+    }
+    if program.tensor(root).is_some() {
+        return Error::caller(
+            "the file holds one bare tensor, not a state dict; `LoadOptions::open` gives it as `checkpoint.root().as_tensor()`",
+        );
+    }
+    if count > names.len() {
+        names.push("…".to_owned());
+    }
+    Error::caller(format!(
+        "no dict in the file directly holds tensors by name; it has {count} ({}): take them with `LoadOptions::flatten()`, or walk them with `LoadOptions::open`",
+        names.join(", ")
+    ))
+}

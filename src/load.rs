@@ -1,0 +1,257 @@
+//! The front door: drives the stages from a path to a [`StateDict`].
+
+use std::io::Read;
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::checkpoint::{Checkpoint, Format, Inner};
+use crate::container::{Archive as ZipArchive, Kind, refusal, sniff};
+use crate::device::{Device, MapLocation};
+use crate::error::{Error, Shown};
+use crate::limits::Limits;
+use crate::pickle;
+use crate::source::{Backing, ByteOrder, RecordId, Records, Source};
+use crate::state_dict::StateDict;
+use crate::torch::{Program, StorageSource};
+
+/// Loads the named tensors of a checkpoint, with every storage on the device that `map_location` says.
+///
+/// Which dict is it? A *candidate* is a whole `nn.Module`, or a mapping with text keys that directly holds at least one
+/// tensor. The state dict is
+/// 1. the root, if it is a module;
+/// 2. the root, if it is a candidate and none of its children is;
+/// 3. the only candidate child, if the root holds no tensor itself;
+/// 4. the candidate child under `state_dict` or `model_state_dict`, if it is the only candidate child.
+/// 5. Otherwise it is an error that lists the candidates; choose with [`LoadOptions::key`], or take every tensor with
+///    [`LoadOptions::flatten`].
+///
+/// # Errors
+/// The file cannot be read, is no checkpoint, is damaged, or holds no state dict or several; see
+/// [`ErrorKind`](crate::ErrorKind).
+///
+/// ```
+/// // Saved on two GPUs; every `cuda:N` tag now says cpu.
+/// let weights = torch_checkpoint::load_state_dict("fixtures/zip/torch-2.15/trained_cnn_cuda.pt", "cpu")?;
+/// for (name, tensor) in &weights {
+///     println!("{name}: {} {:?} on {}, saved on {}", tensor.dtype(), tensor.shape(), tensor.device(), tensor.location());
+/// }
+/// # Ok::<(), torch_checkpoint::Error>(())
+/// ```
+pub fn load_state_dict<'a>(
+    path: impl AsRef<Path>,
+    map_location: impl Into<MapLocation<'a>>,
+) -> Result<StateDict, Error> {
+    LoadOptions::new().map_location(map_location).load_state_dict(path)
+}
+
+/// How to load a checkpoint.
+///
+/// ```
+/// use torch_checkpoint::{Backing, Device, LoadOptions};
+///
+/// let weights = LoadOptions::new()
+///     .map_location("cpu")
+///     .key("model")
+///     .backing(Backing::Owned)
+///     .verify_checksums(true)
+///     .available([Device::Cpu])
+///     .load_state_dict("fixtures/zip/torch-2.15/training_checkpoint.pt")?;
+/// assert!(!weights.is_empty());
+/// # Ok::<(), torch_checkpoint::Error>(())
+/// ```
+#[derive(Debug)]
+#[must_use]
+pub struct LoadOptions<'a> {
+    map_location: MapLocation<'a>,
+    key: Option<String>,
+    flatten: bool,
+    backing: Backing,
+    limits: Limits,
+    verify_checksums: bool,
+    available: Option<Vec<Device>>,
+}
+
+impl Default for LoadOptions<'_> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<'a> LoadOptions<'a> {
+    /// Every storage keeps its tag, the file is memory-mapped, checksums are verified for `data.pkl` only.
+    pub fn new() -> Self {
+        Self {
+            map_location: MapLocation::Keep,
+            key: None,
+            flatten: false,
+            backing: Backing::Mapped,
+            limits: Limits::default(),
+            verify_checksums: false,
+            available: None,
+        }
+    }
+
+    /// Where the storages go; see [`MapLocation`].
+    pub fn map_location(mut self, map_location: impl Into<MapLocation<'a>>) -> Self {
+        self.map_location = map_location.into();
+        self
+    }
+
+    /// Takes the state dict at a dotted path (`"model"`, `"ema.0"`), or the one that the rules of [`load_state_dict`]
+    /// choose below it. A dict named so is taken if it holds a tensor, whatever else it holds; `""` names the root.
+    pub fn key(mut self, key: impl Into<String>) -> Self {
+        self.key = Some(key.into());
+        self
+    }
+
+    /// Takes every tensor of the file (or below [`key`](Self::key)) under its dotted path instead of choosing a dict.
+    pub fn flatten(mut self) -> Self {
+        self.flatten = true;
+        self
+    }
+
+    /// Whether a file is mapped or read into memory. Default [`Backing::Mapped`].
+    pub fn backing(mut self, backing: Backing) -> Self {
+        self.backing = backing;
+        self
+    }
+
+    /// How much the file may cost.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Whether the checksum of a record is verified when its storage is first read. Default off: torch does not, and a
+    /// pass over every byte is what mapping saves. `data.pkl` and compressed records are always verified.
+    pub fn verify_checksums(mut self, verify: bool) -> Self {
+        self.verify_checksums = verify;
+        self
+    }
+
+    /// States which devices exist. A storage that is mapped to any other is then an error that names the tensor, the tag
+    /// and the remedy, as in torch. A device without index (`cuda`) stands for every index. By default nothing is checked.
+    pub fn available(mut self, devices: impl IntoIterator<Item = Device>) -> Self {
+        self.available = Some(devices.into_iter().collect());
+        self
+    }
+
+    /// Opens the file and takes its state dict.
+    ///
+    /// # Errors
+    /// As [`load_state_dict`].
+    pub fn load_state_dict(&mut self, path: impl AsRef<Path>) -> Result<StateDict, Error> {
+        let checkpoint = self.open(path)?;
+        let (key, flatten) = (self.key.as_deref(), self.flatten);
+        let dict = if flatten { checkpoint.flattened(key) } else { checkpoint.state_dict_at(key) };
+        dict.map_err(|e| checkpoint.in_path(e))
+    }
+
+    /// Opens the file: everything in it, with [`key`](Self::key) and [`flatten`](Self::flatten) left aside.
+    ///
+    /// # Errors
+    /// The file cannot be read, is no checkpoint, or is damaged.
+    pub fn open(&mut self, path: impl AsRef<Path>) -> Result<Checkpoint, Error> {
+        let path = path.as_ref();
+        Source::open(path, self.backing)
+            .and_then(|source| self.open_source(source, Some(path)))
+            .map_err(|e| e.in_path(path))
+    }
+
+    /// Opens a checkpoint that is in memory.
+    ///
+    /// # Errors
+    /// The bytes are no checkpoint, or are damaged.
+    ///
+    /// ```
+    /// let bytes: Vec<u8> = std::fs::read("fixtures/zip/torch-2.15/state_dict.pt")?;
+    /// let checkpoint = torch_checkpoint::LoadOptions::new().open_bytes(bytes)?;
+    /// assert!(!checkpoint.state_dict()?.is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn open_bytes(&mut self, bytes: impl Into<Source>) -> Result<Checkpoint, Error> {
+        self.open_source(bytes.into(), None)
+    }
+
+    /// Reads a checkpoint to its end and opens it.
+    ///
+    /// # Errors
+    /// As [`open_bytes`](Self::open_bytes), and what the reader reports.
+    pub fn open_reader(&mut self, reader: impl Read) -> Result<Checkpoint, Error> {
+        self.open_source(Source::from_reader(reader)?, None)
+    }
+
+    fn open_source(&mut self, source: Source, path: Option<&Path>) -> Result<Checkpoint, Error> {
+        self.map_location.resolve()?;
+        match sniff(&source) {
+            Kind::Zip => {}
+            other => return Err(refusal(&other)),
+        }
+        let archive = ZipArchive::open(source, &self.limits, self.verify_checksums)?;
+        if let Some(error) = archive.kind().refusal() {
+            return Err(error);
+        }
+        let version = archive.version()?;
+        let byte_order = archive.byte_order()?;
+        let (record, bytes) = archive.pickle()?;
+        let graph = pickle::decode(&bytes, &self.limits).map_err(|e| e.in_record(archive.name(record)))?.graph;
+        drop(bytes);
+        let record_name = archive.name(record).to_owned();
+        let storages = ZipStorages { archive: Arc::new(archive), byte_order };
+        let program = Program::new(graph, &storages, &mut self.map_location, &self.limits)
+            .and_then(|program| self.devices_exist(&program).map(|()| program))
+            .map_err(|e| e.in_record(&record_name))?;
+        Ok(Checkpoint::new(Inner {
+            program,
+            format: Format::Zip,
+            version,
+            limits: self.limits.clone(),
+            path: path.map(Path::to_owned),
+        }))
+    }
+
+    /// torch finds a missing device when it restores the first storage on it; so does this.
+    fn devices_exist(&self, program: &Program) -> Result<(), Error> {
+        let Some(available) = &self.available else { return Ok(()) };
+        for storage in program.storages() {
+            let device = storage.device();
+            if available.iter().any(|there| there.serves(device)) {
+                continue;
+            }
+            let there: Vec<String> = available.iter().map(Device::to_string).collect();
+            let mapped = if storage.location() == device.to_string() {
+                String::new()
+            } else {
+                format!(" (mapped from `{}`)", Shown(storage.location()))
+            };
+            let error = Error::caller(format!(
+                "storage `{}` is on `{}`{mapped}, which is not available here (available: {}); load with map_location \"cpu\", or map that tag to an available device",
+                Shown(storage.key()),
+                Shown(&device.to_string()),
+                if there.is_empty() { "nothing".to_owned() } else { there.join(", ") },
+            ));
+            return Err(program.named_by_storage(error, storage));
+        }
+        Ok(())
+    }
+}
+
+/// A zip archive as the place of storages: key `0` is the record `data/0`.
+struct ZipStorages {
+    archive: Arc<ZipArchive>,
+    byte_order: ByteOrder,
+}
+
+impl StorageSource for ZipStorages {
+    fn storage(&self, key: &str) -> Result<Option<(RecordId, u64)>, Error> {
+        Ok(self.archive.storage(key)?.map(|record| (record, self.archive.record_len(record))))
+    }
+
+    fn records(&self) -> Arc<dyn Records> {
+        Arc::clone(&self.archive) as Arc<dyn Records>
+    }
+
+    fn byte_order(&self) -> ByteOrder {
+        self.byte_order
+    }
+}

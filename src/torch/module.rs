@@ -1,0 +1,112 @@
+//! Whole modules: the state dict that `nn.Module.state_dict()` would give, read from the pickled attributes.
+
+use std::collections::HashSet;
+
+use super::program::Program;
+use super::values::{Entries, Meant};
+use crate::error::Error;
+use crate::limits::Limits;
+use crate::pickle::graph::NodeId;
+
+/// The attributes that make an object a module, whatever its class (`torch/nn/modules/module.py`).
+#[derive(Clone, Copy)]
+struct Module<'p> {
+    parameters: Entries<'p>,
+    buffers: Entries<'p>,
+    modules: Entries<'p>,
+    non_persistent: &'p [NodeId],
+}
+
+/// One entry of a module's state dict.
+pub(crate) struct ModuleEntry {
+    pub(crate) name: String,
+    pub(crate) value: NodeId,
+}
+
+impl Program {
+    /// Whether an object is an `nn.Module`.
+    pub(crate) fn is_module(&self, node: NodeId) -> bool {
+        self.module(node).is_some()
+    }
+
+    fn module(&self, node: NodeId) -> Option<Module<'_>> {
+        let Meant::Object(object) = self.meant(node) else { return None };
+        let (mut parameters, mut buffers, mut modules) = (None, None, None);
+        let mut non_persistent: &[NodeId] = &[];
+        for (key, value) in self.attributes(object.states) {
+            let Some(name) = self.text(key) else { continue };
+            match (&*name, self.meant(value)) {
+                ("_parameters", Meant::Dict(entries)) => parameters = Some(entries),
+                ("_buffers", Meant::Dict(entries)) => buffers = Some(entries),
+                ("_modules", Meant::Dict(entries)) => modules = Some(entries),
+                ("_non_persistent_buffers_set", Meant::Set(names)) => non_persistent = names,
+                _ => {}
+            }
+        }
+        Some(Module { parameters: parameters?, buffers: buffers?, modules: modules?, non_persistent })
+    }
+
+    /// The entries of `module.state_dict(keep_vars=True)`: of each module its parameters, then its persistent buffers,
+    /// then its children's entries under `child.`; what is `None` is left out. A module that contains itself is entered
+    /// once, one that is met twice is listed twice.
+    ///
+    /// # Errors
+    /// The limits on nesting and on names.
+    pub(crate) fn module_entries(&self, root: NodeId, limits: &Limits) -> Result<Vec<ModuleEntry>, Error> {
+        struct Open<'p> {
+            node: NodeId,
+            prefix: String,
+            children: Entries<'p>,
+            next: usize,
+        }
+        let mut out = Vec::new();
+        let mut open: Vec<Open<'_>> = Vec::new();
+        let mut entered: HashSet<NodeId> = HashSet::new();
+        let mut visited: usize = 0;
+        let mut enter = Some((root, String::new()));
+        loop {
+            if let Some((node, prefix)) = enter.take() {
+                visited = visited.saturating_add(1);
+                Limits::check("names", widened(visited.max(out.len())), widened(limits.names))?;
+                Limits::check("nesting", widened(open.len()), widened(limits.nesting))?;
+                if let Some(module) = self.module(node).filter(|_| entered.insert(node)) {
+                    self.own_entries(&module, &prefix, &mut out);
+                    open.push(Open { node, prefix, children: module.modules, next: 0 });
+                }
+            }
+            let Some(frame) = open.last_mut() else { return Ok(out) };
+            match frame.children.at(frame.next) {
+                Some((name, child)) => {
+                    frame.next = frame.next.saturating_add(1);
+                    let name = self.text(name).unwrap_or_default();
+                    enter = Some((child, format!("{}{name}.", frame.prefix)));
+                }
+                None => {
+                    if let Some(done) = open.pop() {
+                        entered.remove(&done.node);
+                    }
+                }
+            }
+        }
+    }
+
+    fn own_entries(&self, module: &Module<'_>, prefix: &str, out: &mut Vec<ModuleEntry>) {
+        let mut emit = |name: NodeId, value: NodeId| {
+            if !matches!(self.meant(value), Meant::None) {
+                let name = self.text(name).unwrap_or_default();
+                out.push(ModuleEntry { name: format!("{prefix}{name}"), value });
+            }
+        };
+        module.parameters.iter().for_each(|(name, value)| emit(name, value));
+        for (name, value) in module.buffers.iter() {
+            let text = self.text(name);
+            if !module.non_persistent.iter().any(|&other| self.text(other) == text) {
+                emit(name, value);
+            }
+        }
+    }
+}
+
+fn widened(n: usize) -> u64 {
+    u64::try_from(n).unwrap_or(u64::MAX)
+}

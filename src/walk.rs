@@ -1,0 +1,149 @@
+//! Every value of a file with its path, in the order that CONTRACT-style listings use: mappings in insertion order, lists
+//! and tuples by index, a module as its state dict, other objects by their attributes, items and entries.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+
+use crate::error::Error;
+use crate::limits::Limits;
+use crate::pickle::graph::{Node, NodeId};
+use crate::torch::{Meant, Opaque, Program};
+use crate::value::key_text;
+
+/// The pieces of a path, from the root of the walk.
+pub(crate) type Path<'p> = [Cow<'p, str>];
+
+/// What stands under a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Leaf {
+    /// Anything that is not walked into, a tensor among them.
+    Node(NodeId),
+    /// The dtype of the bare storage one piece up: torch's typed storages know theirs.
+    StorageDType(NodeId),
+}
+
+/// A container in progress: its children that are still to come.
+struct Frame<'p> {
+    node: NodeId,
+    children: std::vec::IntoIter<(Cow<'p, str>, NodeId)>,
+}
+
+/// Calls `visit` for every leaf below `root`. A container met again through another path is walked again, one met inside
+/// itself is not.
+///
+/// # Errors
+/// The limits on nesting and names, and whatever `visit` returns.
+pub(crate) fn walk<'p>(
+    program: &'p Program,
+    root: NodeId,
+    limits: &Limits,
+    mut visit: impl FnMut(&Path<'p>, Leaf) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let mut path: Vec<Cow<'p, str>> = Vec::new();
+    let mut frames: Vec<Frame<'p>> = Vec::new();
+    let mut open: HashSet<NodeId> = HashSet::new();
+    let mut visited: u64 = 0;
+    let mut current = Some(root);
+    let (names, nesting) = (widened(limits.names), widened(limits.nesting));
+    loop {
+        if let Some(node) = current.take() {
+            visited = visited.saturating_add(1);
+            Limits::check("names", visited, names)?;
+            if open.contains(&node) {
+                path.pop();
+            } else if let Some(children) = children(program, node, limits)? {
+                Limits::check("nesting", widened(frames.len()).saturating_add(1), nesting)?;
+                open.insert(node);
+                frames.push(Frame { node, children: children.into_iter() });
+            } else {
+                visit(&path, Leaf::Node(node))?;
+                if let Meant::Storage(_) = program.meant(node) {
+                    path.push(Cow::Borrowed("dtype"));
+                    visit(&path, Leaf::StorageDType(node))?;
+                    path.pop();
+                }
+                path.pop();
+            }
+        }
+        let Some(frame) = frames.last_mut() else { return Ok(()) };
+        match frame.children.next() {
+            Some((piece, child)) => {
+                path.push(piece);
+                current = Some(child);
+            }
+            None => {
+                open.remove(&frame.node);
+                frames.pop();
+                path.pop();
+            }
+        }
+    }
+}
+
+/// The children of a container that is walked into, `None` for a leaf.
+fn children<'p>(
+    program: &'p Program,
+    node: NodeId,
+    limits: &Limits,
+) -> Result<Option<Vec<(Cow<'p, str>, NodeId)>>, Error> {
+    Ok(Some(match program.meant(node) {
+        Meant::Dict(entries) => entries.iter().map(|(key, value)| (key_text(program, key), value)).collect(),
+        Meant::List(items) | Meant::Tuple(items) => indexed(items).collect(),
+        Meant::Object(object) if is_leaf_class(program, &object) => return Ok(None),
+        Meant::Object(_) if program.is_module(node) => program
+            .module_entries(node, limits)?
+            .into_iter()
+            .map(|entry| (Cow::Owned(entry.name), entry.value))
+            .collect(),
+        Meant::Object(object) => object_children(program, &object),
+        _ => return Ok(None),
+    }))
+}
+
+fn indexed<'p>(items: &[NodeId]) -> impl Iterator<Item = (Cow<'p, str>, NodeId)> {
+    items.iter().enumerate().map(|(n, &item)| (Cow::Owned(n.to_string()), item))
+}
+
+/// Attributes of the state if it has one, else the arguments; then list items; then entries.
+fn object_children<'p>(program: &'p Program, object: &Opaque<'p>) -> Vec<(Cow<'p, str>, NodeId)> {
+    let has_state = object.states.iter().any(|&state| !is_empty_state(program, state));
+    let mut children: Vec<(Cow<'p, str>, NodeId)> = Vec::new();
+    if has_state {
+        children.extend(program.attributes(object.states).map(|(key, value)| (key_text(program, key), value)));
+    } else {
+        children.extend(indexed(object.args));
+    }
+    children.extend(indexed(object.items));
+    children.extend(object.entries.iter().map(|&(key, value)| (key_text(program, key), value)));
+    children
+}
+
+fn is_empty_state(program: &Program, state: NodeId) -> bool {
+    match program.graph().node(state) {
+        Node::None => true,
+        Node::Dict(entries) => entries.is_empty(),
+        Node::Tuple(&[dict, slots]) => [dict, slots].into_iter().all(|part| match program.graph().node(part) {
+            Node::None => true,
+            Node::Dict(entries) => entries.is_empty(),
+            _ => false,
+        }),
+        _ => false,
+    }
+}
+
+/// Objects that hold values but are not containers of named ones.
+fn is_leaf_class(program: &Program, object: &Opaque<'_>) -> bool {
+    let Node::Global(id) = program.graph().node(object.class) else { return false };
+    let (module, name) = program.graph().global(id);
+    matches!(
+        (module, name),
+        ("collections", "deque")
+            | ("functools", "partial")
+            | ("builtins" | "__builtin__", "getattr" | "set" | "frozenset")
+    ) || module == "numpy"
+        || module.starts_with("numpy.")
+}
+
+fn widened(n: usize) -> u64 {
+    u64::try_from(n).unwrap_or(u64::MAX)
+}
