@@ -75,7 +75,7 @@ impl Builder {
         graph
     }
 
-    #[inline]
+    #[inline(always)]
     fn add(&mut self, repr: Repr) -> Result<NodeId, Error> {
         let index = self.graph.nodes.len();
         match NodeId::at(index) {
@@ -180,17 +180,17 @@ impl Builder {
         self.add(Repr::ByteArray(span))
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn tuple(&mut self, items: &[NodeId]) -> Result<NodeId, Error> {
         if items.is_empty() {
             return Ok(NodeId::EMPTY_TUPLE);
         }
-        let span = self.graph.refs.add(items.iter().copied())?;
+        let span = self.graph.refs.add_slice(items)?;
         self.add(Repr::Tuple(span))
     }
 
     pub(super) fn list(&mut self, items: &[NodeId]) -> Result<NodeId, Error> {
-        let span = self.graph.refs.add(items.iter().copied())?;
+        let span = self.graph.refs.add_slice(items)?;
         self.add(Repr::List(span))
     }
 
@@ -204,14 +204,14 @@ impl Builder {
 
     pub(super) fn frozen_set(&mut self, items: &[NodeId]) -> Result<NodeId, Error> {
         self.admit(items.iter())?;
-        let span = self.graph.refs.add(items.iter().copied())?;
+        let span = self.graph.refs.add_slice(items)?;
         let id = self.add(Repr::FrozenSet(span))?;
         self.keyed.push(id);
         Ok(id)
     }
 
     /// A reference to an object outside the pickle. `offset` is that of the opcode, here and below.
-    #[inline]
+    #[inline(always)]
     pub(super) fn persistent(&mut self, id: NodeId, offset: u32) -> Result<NodeId, Error> {
         self.add(Repr::Persistent { id, offset })
     }
@@ -283,7 +283,7 @@ impl Builder {
         Ok(node)
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn call(&mut self, made: Made, callable: NodeId, args: NodeId, offset: u32) -> Result<NodeId, Error> {
         self.add(Repr::Call { made, callable, args, offset })
     }

@@ -39,8 +39,9 @@ pub(super) enum Instruction<'p> {
     Bytes(&'p [u8]),
     ByteArray(&'p [u8]),
     EmptyTuple,
-    /// The top so many items become a tuple.
-    TupleOf(usize),
+    Tuple1,
+    Tuple2,
+    Tuple3,
     Tuple,
     EmptyList,
     List,
@@ -169,9 +170,9 @@ impl<'p> Decoder<'p> {
             Opcode::BinBytes8 => Instruction::Bytes(self.counted64()?),
             Opcode::ByteArray8 => Instruction::ByteArray(self.counted64()?),
             Opcode::EmptyTuple => Instruction::EmptyTuple,
-            Opcode::Tuple1 => Instruction::TupleOf(1),
-            Opcode::Tuple2 => Instruction::TupleOf(2),
-            Opcode::Tuple3 => Instruction::TupleOf(3),
+            Opcode::Tuple1 => Instruction::Tuple1,
+            Opcode::Tuple2 => Instruction::Tuple2,
+            Opcode::Tuple3 => Instruction::Tuple3,
             Opcode::Tuple => Instruction::Tuple,
             Opcode::EmptyList => Instruction::EmptyList,
             Opcode::List => Instruction::List,
@@ -208,6 +209,24 @@ impl<'p> Decoder<'p> {
             Opcode::Ext4 => Instruction::Extension(i32::from_le_bytes(self.array()?)),
             Opcode::NextBuffer | Opcode::ReadOnlyBuffer => Instruction::Buffer,
         })
+    }
+
+    /// Reads the index of a BINPUT or LONG_BINPUT, if that is what comes next, and spares it a round of `next`.
+    #[inline(always)]
+    pub(super) fn take_put(&mut self) -> Option<u32> {
+        const BINPUT: u8 = Opcode::BinPut as u8;
+        const LONG_BINPUT: u8 = Opcode::LongBinPut as u8;
+        match *self.rest {
+            [LONG_BINPUT, a, b, c, d, ref rest @ ..] => {
+                self.rest = rest;
+                Some(u32::from_le_bytes([a, b, c, d]))
+            }
+            [BINPUT, index, ref rest @ ..] => {
+                self.rest = rest;
+                Some(index.into())
+            }
+            _ => None,
+        }
     }
 
     #[inline(always)]

@@ -98,7 +98,9 @@ impl Machine<'_> {
             Instruction::Bytes(bytes) => self.builder.bytes(bytes)?,
             Instruction::ByteArray(bytes) => self.builder.byte_array(bytes)?,
             Instruction::EmptyTuple => NodeId::EMPTY_TUPLE,
-            Instruction::TupleOf(len) => self.tuple_of(len)?,
+            Instruction::Tuple1 => self.tuple_of::<1>()?,
+            Instruction::Tuple2 => self.tuple_of::<2>()?,
+            Instruction::Tuple3 => self.tuple_of::<3>()?,
             Instruction::Tuple => self.collect(|builder, items| builder.tuple(items))?,
             Instruction::EmptyList => self.builder.list(&[])?,
             Instruction::List => self.collect(|builder, items| builder.list(items))?,
@@ -184,6 +186,10 @@ impl Machine<'_> {
             Instruction::Stop => return Ok(()),
         };
         self.stack.push(made);
+        // Almost everything is stored in the memo as soon as it is made.
+        if let Some(index) = self.decoder.take_put() {
+            self.memo.put(index, made);
+        }
         Ok(())
     }
 
@@ -257,15 +263,14 @@ impl Machine<'_> {
         Ok(())
     }
 
-    #[inline]
-    fn tuple_of(&mut self, len: usize) -> Result<NodeId, Error> {
-        let start = self.stack.len().checked_sub(len).filter(|&start| start >= self.floor as usize);
-        let Some((start, items)) = start.and_then(|start| Some((start, self.stack.get(start..)?))) else {
+    #[inline(always)]
+    fn tuple_of<const N: usize>(&mut self) -> Result<NodeId, Error> {
+        let start = self.stack.len().checked_sub(N).filter(|&start| start >= self.floor as usize);
+        let (Some(start), Some(&items)) = (start, self.stack.last_chunk::<N>()) else {
             return Err(underflow(!self.marks.is_empty()));
         };
-        let tuple = self.builder.tuple(items)?;
         self.stack.truncate(start);
-        Ok(tuple)
+        self.builder.tuple(&items)
     }
 
     /// Frames say how much to read at once, which means nothing to a decoder that holds all bytes.

@@ -32,6 +32,7 @@ macro_rules! opcodes {
         }
 
         impl Opcode {
+            #[inline(always)]
             pub(super) const fn from_byte(byte: u8) -> Option<Self> {
                 match byte {
                     $($byte => Some(Self::$variant),)*

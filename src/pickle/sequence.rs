@@ -29,15 +29,20 @@ impl Span {
         self.start
     }
 
+    #[inline(always)]
     pub(super) fn new(start: usize, len: usize) -> Result<Self, Error> {
-        match (u32::try_from(start), u32::try_from(len)) {
-            (Ok(start), Ok(len)) if len != Self::MOVED && start.checked_add(len).is_some() => Ok(Self { start, len }),
-            _ => Err(Error::limit(
-                "the pickle holds more than 2^32 bytes of text or data, which this crate cannot address",
-            )),
+        match start.checked_add(len).map(u32::try_from) {
+            // `MOVED` is thereby no length.
+            Some(Ok(end)) if end != u32::MAX => {
+                #[expect(clippy::cast_possible_truncation, reason = "no more than `end`")]
+                let (start, len) = (start as u32, len as u32);
+                Ok(Self { start, len })
+            }
+            _ => Err(too_long()),
         }
     }
 
+    #[inline]
     pub(super) fn range(self) -> std::ops::Range<usize> {
         let start = self.start as usize;
         start..start.saturating_add(self.len as usize)
@@ -48,6 +53,12 @@ impl Span {
     }
 }
 
+#[cold]
+fn too_long() -> Error {
+    Error::limit("the pickle holds 2^32 bytes of text or data, which is more than this crate can address")
+}
+
+/// The elements of all containers; a container holds a [`Span`].
 #[derive(Debug)]
 pub(super) struct Sequences<T> {
     shared: Vec<T>,
@@ -72,6 +83,14 @@ impl<T: Copy> Sequences<T> {
     pub(super) fn add(&mut self, elements: impl ExactSizeIterator<Item = T>) -> Result<Span, Error> {
         let span = Span::new(self.shared.len(), elements.len())?;
         self.shared.extend(elements);
+        Ok(span)
+    }
+
+    /// As `add`, for the hottest case.
+    #[inline]
+    pub(super) fn add_slice(&mut self, elements: &[T]) -> Result<Span, Error> {
+        let span = Span::new(self.shared.len(), elements.len())?;
+        self.shared.extend_from_slice(elements);
         Ok(span)
     }
 
