@@ -16,4 +16,4 @@ pub use error::{Error, ErrorKind};
 pub use half::{bf16, f16};
 pub use limits::Limits;
 pub use source::{Backing, Source};
-pub use tensor::{DType, Layout, Storage, Tensor};
+pub use tensor::{Complex, DType, Element, Float, Layout, Storage, Tensor};
