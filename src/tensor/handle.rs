@@ -259,6 +259,12 @@ impl Tensor {
         self.viewed(|geometry| geometry.reshape(sizes))
     }
 
+    /// The same elements in row-major order, resolved, from the start of another storage.
+    pub(super) fn over(&self, storage: Storage) -> Self {
+        let marks = Marks { conj: false, neg: false, ..self.marks };
+        Self { storage, geometry: Geometry::contiguous(self.shape()), marks, ..self.clone() }
+    }
+
     fn viewed(&self, view: impl FnOnce(&Geometry) -> Result<Geometry, Error>) -> Result<Self, Error> {
         self.require_strided()?;
         if self.dtype.values_per_byte() > 1 {

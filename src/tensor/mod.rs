@@ -1,13 +1,22 @@
 //! How is a tensor seen over bytes? Nothing here knows pickle or files.
 
+mod cast;
 mod dtype;
+mod element;
+mod float8;
+mod gather;
 mod geometry;
 mod handle;
 mod layout;
+mod read;
+mod resolve;
 mod storage;
+#[cfg(test)]
+mod tests;
 mod view;
 
 pub use dtype::DType;
+pub use element::{Complex, Element, Float};
 pub(crate) use geometry::Geometry;
 pub use handle::Tensor;
 pub(crate) use handle::{Marks, TensorParts};

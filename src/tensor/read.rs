@@ -1,0 +1,311 @@
+//! Reading: from a view over stored bytes to bytes, elements and numbers.
+
+use std::borrow::Cow;
+
+use zerocopy::{FromZeros, IntoBytes};
+
+use super::cast;
+use super::element::sealed::Unfit;
+use super::element::{Element, Float};
+use super::gather;
+use super::handle::Tensor;
+use super::resolve::Resolve;
+use crate::error::Error;
+use crate::limits::Limits;
+
+/// Bytes that are resolved at once on their way to a cast. A multiple of every item size.
+const PIECE: usize = 4096;
+
+impl Tensor {
+    /// The elements' bytes in row-major order and native byte order, conjugated and negated where the file says so;
+    /// `bool` as stored. Borrowed from the file whenever the stored bytes are that already.
+    ///
+    /// ```no_run
+    /// let weights = torch_checkpoint::load_state_dict("model.pth", "cpu")?;
+    /// let bytes = weights["fc.weight"].bytes()?;
+    /// assert_eq!(bytes.len(), weights["fc.weight"].nbytes());
+    /// # Ok::<(), torch_checkpoint::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ErrorKind`](crate::ErrorKind)`::Caller`: the tensor is on `meta`. `Unsupported`: it is sparse or nested.
+    /// `Limit`: what has to be copied is more than [`Limits::materialised_bytes`], or than memory. `Malformed`: the
+    /// record that holds the storage is damaged.
+    pub fn bytes(&self) -> Result<Cow<'_, [u8]>, Error> {
+        let resolve = self.resolve()?;
+        let stored = self.stored()?;
+        if resolve.is_none()
+            && let Some(bytes) = self.plain(stored)?
+        {
+            return Ok(Cow::Borrowed(bytes));
+        }
+        let mut bytes = self.zeroed::<u8>(self.nbytes())?;
+        self.gather(stored, resolve, &mut bytes)?;
+        Ok(Cow::Owned(bytes))
+    }
+
+    /// The elements as they lie in the file (or in the memory that a compressed storage was unpacked to). Never copies.
+    ///
+    /// ```no_run
+    /// let weights = torch_checkpoint::load_state_dict("model.pth", "cpu")?;
+    /// let bias: &[f32] = weights["fc.bias"].as_slice()?;
+    /// # let _ = bias;
+    /// # Ok::<(), torch_checkpoint::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`bytes`](Self::bytes), and [`ErrorKind::Caller`](crate::ErrorKind::Caller), with the reason and the remedy:
+    /// `T` is not the [dtype's type](Element), the strides are not row-major, the elements have to be conjugated or
+    /// negated, they are not aligned (an archive that another tool has packed again), or a `bool` is neither 0 nor 1.
+    pub fn as_slice<T: Element>(&self) -> Result<&[T], Error> {
+        self.require_type::<T>()?;
+        if self.resolve()?.is_some() {
+            let how = if self.marks.neg { "negated" } else { "conjugated" };
+            return Err(Error::caller(format!(
+                "the stored elements have to be {how} first and cannot be borrowed: use `to_vec`"
+            )));
+        }
+        // A value that was validated must not change under the one who relies on it, as mapped bytes may.
+        let stored = if T::VALIDATED { self.storage.stable_bytes()? } else { self.stored()? };
+        let Some(bytes) = self.plain(stored)? else {
+            return Err(Error::caller(format!(
+                "shape {:?} with strides {:?} is not row-major and cannot be borrowed: use `to_vec`",
+                self.shape(),
+                self.strides()
+            )));
+        };
+        if bytes.is_empty() {
+            return Ok(&[]);
+        }
+        T::view(bytes).map_err(|unfit| {
+            Error::caller(match unfit {
+                Unfit::Alignment => format!(
+                    "the elements do not lie at multiples of {} bytes, as `&[{}]` requires: use `to_vec`",
+                    align_of::<T>(),
+                    T::NAME
+                ),
+                Unfit::Value => {
+                    format!("a byte is no valid `{}`: use `to_vec`, for which any but zero is true", T::NAME)
+                }
+            })
+        })
+    }
+
+    /// The elements in row-major order, copied, whatever the strides and the alignment.
+    ///
+    /// ```no_run
+    /// let weights = torch_checkpoint::load_state_dict("model.pth", "cpu")?;
+    /// let transposed: Vec<f32> = weights["fc.weight"].transpose(0, 1)?.to_vec()?;
+    /// # let _ = transposed;
+    /// # Ok::<(), torch_checkpoint::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`bytes`](Self::bytes), and [`ErrorKind::Caller`](crate::ErrorKind::Caller) if `T` is not the
+    /// [dtype's type](Element): [`cast`](Self::cast) converts.
+    pub fn to_vec<T: Element>(&self) -> Result<Vec<T>, Error> {
+        self.require_type::<T>()?;
+        let resolve = self.resolve()?;
+        let stored = self.stored()?;
+        let len = self.nbytes() / size_of::<T>();
+        if resolve.is_none()
+            && let Some(bytes) = self.plain(stored)?
+            && let Ok(raw) = <[T::Raw] as zerocopy::FromBytes>::ref_from_bytes(bytes)
+        {
+            self.afford(len, size_of::<T>())?;
+            let mut copy = Vec::new();
+            copy.try_reserve_exact(len).map_err(|_| no_memory(bytes.len()))?;
+            copy.extend_from_slice(raw);
+            return Ok(T::from_raw(copy));
+        }
+        let mut raw = self.zeroed::<T::Raw>(len)?;
+        self.gather(stored, resolve, raw.as_mut_bytes())?;
+        Ok(T::from_raw(raw))
+    }
+
+    /// The elements converted to floats, in row-major order, rounded as torch rounds. `bool`, integers and floats of every
+    /// width convert; `float4_e2m1fn_x2` gives two numbers per element.
+    ///
+    /// ```no_run
+    /// let weights = torch_checkpoint::load_state_dict("model_bf16.pth", "cpu")?;
+    /// let w: Vec<f32> = weights["fc.weight"].cast()?;
+    /// # let _ = w;
+    /// # Ok::<(), torch_checkpoint::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`bytes`](Self::bytes), and [`ErrorKind::Caller`](crate::ErrorKind::Caller) if the elements are no real numbers:
+    /// complex, quantised, bits.
+    pub fn cast<T: Float>(&self) -> Result<Vec<T>, Error> {
+        let mut numbers = self.zeroed::<T>(self.numbers()?)?;
+        self.cast_into(&mut numbers)?;
+        Ok(numbers)
+    }
+
+    /// As [`cast`](Self::cast), into memory that there is already, which is faster than fresh memory.
+    ///
+    /// ```no_run
+    /// let weights = torch_checkpoint::load_state_dict("model_bf16.pth", "cpu")?;
+    /// let largest = weights.values().map(|w| w.numel()).max().unwrap_or(0);
+    /// let mut buffer = vec![0_f32; largest];
+    /// for (name, w) in &weights {
+    ///     w.cast_into(&mut buffer[..w.numel()])?;
+    /// }
+    /// # Ok::<(), torch_checkpoint::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`cast`](Self::cast), and [`ErrorKind::Caller`](crate::ErrorKind::Caller) if `into` has another length. What is
+    /// in `into` after an error is unspecified.
+    pub fn cast_into<T: Float>(&self, into: &mut [T]) -> Result<(), Error> {
+        let per_element = cast::numbers_per_element(self.dtype)?;
+        self.require_len(into.len(), self.numbers()?, "numbers")?;
+        let resolve = self.resolve()?;
+        let stored = self.stored()?;
+        let itemsize = self.dtype.itemsize();
+        if resolve.is_none()
+            && let Some(bytes) = self.plain(stored)?
+        {
+            T::convert(self.dtype, bytes, into);
+            return Ok(());
+        }
+        let mut resolved = [0; PIECE];
+        gather::runs(stored, itemsize, &self.geometry, &mut |start, run| {
+            let mut start = start.saturating_mul(per_element);
+            for piece in run.chunks(if resolve.is_some() { PIECE } else { run.len() }) {
+                let len = piece.len() / itemsize * per_element;
+                let into = into.get_mut(start..).unwrap_or_default();
+                let into = into.get_mut(..len).unwrap_or_default();
+                match (resolve, resolved.get_mut(..piece.len())) {
+                    (Some(resolve), Some(resolved)) => {
+                        resolved.copy_from_slice(piece);
+                        resolve.apply(resolved);
+                        T::convert(self.dtype, resolved, into);
+                    }
+                    _ => T::convert(self.dtype, piece, into),
+                }
+                start = start.saturating_add(len);
+            }
+        })
+        .ok_or_else(beyond)
+    }
+
+    /// As [`bytes`](Self::bytes), into memory that there is already.
+    ///
+    /// ```no_run
+    /// let weights = torch_checkpoint::load_state_dict("model.pth", "cpu")?;
+    /// let w = &weights["fc.weight"];
+    /// let mut staging = vec![0; w.nbytes()];
+    /// w.copy_to(&mut staging)?;
+    /// # Ok::<(), torch_checkpoint::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`bytes`](Self::bytes), and [`ErrorKind::Caller`](crate::ErrorKind::Caller) if `into` is not of
+    /// [`nbytes`](Self::nbytes) bytes.
+    pub fn copy_to(&self, into: &mut [u8]) -> Result<(), Error> {
+        self.require_len(into.len(), self.nbytes(), "bytes")?;
+        self.gather(self.stored()?, self.resolve()?, into)
+    }
+
+    /// A row-major copy in a storage of its own, which keeps no file open.
+    ///
+    /// ```no_run
+    /// let weights = torch_checkpoint::load_state_dict("model.pth", "cpu")?;
+    /// let bias = weights["fc.bias"].detach()?;
+    /// drop(weights); // the file is unmapped
+    /// let values: &[f32] = bias.as_slice()?;
+    /// # let _ = values;
+    /// # Ok::<(), torch_checkpoint::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`bytes`](Self::bytes), except that a tensor on `meta` gives one on `meta`.
+    pub fn detach(&self) -> Result<Self, Error> {
+        self.require_strided()?;
+        if self.storage.is_meta() {
+            return Ok(self.clone());
+        }
+        let mut bytes = self.zeroed::<u8>(self.nbytes())?;
+        self.copy_to(&mut bytes)?;
+        Ok(self.over(self.storage.with_bytes(bytes.into_boxed_slice())))
+    }
+
+    /// All bytes of the storage, in native order.
+    fn stored(&self) -> Result<&[u8], Error> {
+        self.require_strided()?;
+        self.storage.bytes(self.dtype.swap_unit())
+    }
+
+    /// The part of the stored bytes that is this tensor's in row-major order, if there is one.
+    fn plain<'a>(&self, stored: &'a [u8]) -> Result<Option<&'a [u8]>, Error> {
+        if self.numel() == 0 {
+            return Ok(Some(&[]));
+        }
+        if !self.geometry.is_contiguous() {
+            return Ok(None);
+        }
+        // Not the offset of a tensor without elements, which may be anything: this one is within the storage.
+        let start = self.storage_offset().saturating_mul(self.dtype.itemsize());
+        stored.get(start..).and_then(|rest| rest.get(..self.nbytes())).map(Some).ok_or_else(beyond)
+    }
+
+    fn gather(&self, stored: &[u8], resolve: Option<Resolve>, into: &mut [u8]) -> Result<(), Error> {
+        match self.plain(stored)? {
+            Some(bytes) if bytes.len() == into.len() => into.copy_from_slice(bytes),
+            Some(_) => return Err(beyond()),
+            None => gather::copy(stored, self.dtype.itemsize(), &self.geometry, into).ok_or_else(beyond)?,
+        }
+        if let Some(resolve) = resolve {
+            resolve.apply(into);
+        }
+        Ok(())
+    }
+
+    fn resolve(&self) -> Result<Option<Resolve>, Error> {
+        Resolve::of(self.dtype, self.marks)
+    }
+
+    /// How many numbers a cast gives.
+    fn numbers(&self) -> Result<usize, Error> {
+        Ok(self.numel().saturating_mul(cast::numbers_per_element(self.dtype)?))
+    }
+
+    fn require_type<T: Element>(&self) -> Result<(), Error> {
+        if T::reads(self.dtype) {
+            return Ok(());
+        }
+        Err(Error::caller(format!(
+            "the elements are {}, which is not read as `{}`; `cast` converts numbers to `f32` and other floats",
+            self.dtype,
+            T::NAME
+        )))
+    }
+
+    fn require_len(&self, len: usize, needed: usize, what: &str) -> Result<(), Error> {
+        if len == needed {
+            return Ok(());
+        }
+        Err(Error::caller(format!("the tensor has {needed} {what}, but there is room for {len}")))
+    }
+
+    fn afford(&self, len: usize, size: usize) -> Result<(), Error> {
+        let bytes = u64::try_from(len.saturating_mul(size)).unwrap_or(u64::MAX);
+        Limits::check("materialised_bytes", bytes, self.materialised_bytes)
+    }
+
+    /// Fresh memory. The allocator has large blocks zeroed by the system, so they are first touched when they are filled.
+    fn zeroed<T: FromZeros>(&self, len: usize) -> Result<Vec<T>, Error> {
+        self.afford(len, size_of::<T>())?;
+        T::new_vec_zeroed(len).map_err(|_| no_memory(len.saturating_mul(size_of::<T>())))
+    }
+}
+
+fn no_memory(bytes: usize) -> Error {
+    Error::limit(format!("there is no memory for {bytes} bytes"))
+}
+
+/// Only if a storage was exchanged for a shorter one.
+fn beyond() -> Error {
+    Error::malformed("the tensor reaches beyond the end of its storage")
+}
