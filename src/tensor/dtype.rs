@@ -140,18 +140,20 @@ impl DType {
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         // The aliases are those of `torch/csrc/utils/tensor_dtypes.cpp`.
-        Self::from_canonical_name(name).or(Some(match name {
-            "half" => Self::Float16,
-            "float" => Self::Float32,
-            "double" => Self::Float64,
-            "short" => Self::Int16,
-            "int" => Self::Int32,
-            "long" => Self::Int64,
-            "chalf" => Self::Complex32,
-            "cfloat" => Self::Complex64,
-            "cdouble" => Self::Complex128,
-            _ => return None,
-        }))
+        Self::from_canonical_name(name).or_else(|| {
+            Some(match name {
+                "half" => Self::Float16,
+                "float" => Self::Float32,
+                "double" => Self::Float64,
+                "short" => Self::Int16,
+                "int" => Self::Int32,
+                "long" => Self::Int64,
+                "chalf" => Self::Complex32,
+                "cfloat" => Self::Complex64,
+                "cdouble" => Self::Complex128,
+                _ => return None,
+            })
+        })
     }
 
     /// The dtype of a `ScalarType` number, as TorchScript writes it.
