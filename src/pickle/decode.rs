@@ -317,10 +317,10 @@ impl<'p> Decoder<'p> {
     /// The bytes end too early: because of the limit, or because the pickle is truncated.
     #[cold]
     pub(super) fn cut_short(&self, how: std::fmt::Arguments<'_>) -> Error {
-        if let Some((allowed, len)) = self.withheld {
-            if let Err(error) = Limits::check("pickle_bytes", len, allowed) {
-                return error;
-            }
+        if let Some((allowed, len)) = self.withheld
+            && let Err(error) = Limits::check("pickle_bytes", len, allowed)
+        {
+            return error;
         }
         Error::malformed(format!("the pickle is truncated: {how}"))
     }

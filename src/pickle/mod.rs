@@ -14,3 +14,6 @@ mod sequence;
 
 #[allow(unused_imports, reason = "`load` is still to come")]
 pub(crate) use machine::{Decoded, decode};
+
+#[cfg(test)]
+mod tests;
