@@ -105,10 +105,16 @@ pub(crate) fn meaning(module: &str, name: &str) -> Meaning {
         ("torch", "Size") => Value(Builder::Size),
         ("torch", "device") => Value(Builder::Device),
         ("torch.serialization", "_get_layout") => Value(Builder::Layout),
-        ("torch", "strided" | "sparse_coo" | "sparse_csr" | "sparse_csc" | "sparse_bsr" | "sparse_bsc" | "jagged" | "_mkldnn") => Layout,
         (
             "torch",
-            "per_tensor_affine" | "per_channel_affine" | "per_tensor_symmetric" | "per_channel_symmetric"
+            "strided" | "sparse_coo" | "sparse_csr" | "sparse_csc" | "sparse_bsr" | "sparse_bsc" | "jagged" | "_mkldnn",
+        ) => Layout,
+        (
+            "torch",
+            "per_tensor_affine"
+            | "per_channel_affine"
+            | "per_tensor_symmetric"
+            | "per_channel_symmetric"
             | "per_channel_affine_float_qparams",
         ) => QScheme,
         ("torch" | "torch.cuda" | "torch.storage", _) if storage_type(name).is_some() => {

@@ -30,14 +30,21 @@ pub(crate) fn storage_id(graph: &Graph, id: NodeId) -> Result<StorageId<'_>, Err
     };
     match ascii_or_text(graph, word) {
         Some("storage") => {}
-        Some(other) => return Err(Error::malformed(format!("the persistent id names a `{}`, not a storage", Shown(other)))),
+        Some(other) => {
+            return Err(Error::malformed(format!("the persistent id names a `{}`, not a storage", Shown(other))));
+        }
         None => return Err(Error::malformed("the persistent id does not start with the word `storage`")),
     }
     let storage_type = type_of(graph, storage_type)?;
     let key = ascii_or_text(graph, key).ok_or_else(|| Error::malformed("the storage key is not text"))?;
-    let location = ascii_or_text(graph, location).ok_or_else(|| Error::malformed("the storage's location is not text"))?;
+    let location =
+        ascii_or_text(graph, location).ok_or_else(|| Error::malformed("the storage's location is not text"))?;
     let Node::Int(declared_numel) = graph.node(numel) else {
-        return Err(Error::malformed(format!("storage `{}`: its numel is a {}, not an int", Shown(key), graph.kind_name(numel))));
+        return Err(Error::malformed(format!(
+            "storage `{}`: its numel is a {}, not an int",
+            Shown(key),
+            graph.kind_name(numel)
+        )));
     };
     let itemsize = match storage_type {
         StorageType::Typed(dtype) => dtype.itemsize(),

@@ -185,7 +185,12 @@ impl<'g> Rebuilder<'g> {
     }
 
     /// An instance made empty and then set by BUILD, as `Tensor.__setstate__` does it.
-    fn by_state(&mut self, object: Option<Object<'g>>, class: Option<DType>, parameter: bool) -> Result<Outcome, Error> {
+    fn by_state(
+        &mut self,
+        object: Option<Object<'g>>,
+        class: Option<DType>,
+        parameter: bool,
+    ) -> Result<Outcome, Error> {
         let states = object.map(|object| object.states).unwrap_or_default();
         let mut result: Option<Outcome> = None;
         for &state in states {

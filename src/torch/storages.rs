@@ -51,9 +51,8 @@ pub(super) fn resolve(
             slots.set(node, index);
             continue;
         }
-        let (location, tagged) = tags
-            .entry(id.location)
-            .or_insert_with(|| (Arc::from(id.location), Device::from_tag(id.location)));
+        let (location, tagged) =
+            tags.entry(id.location).or_insert_with(|| (Arc::from(id.location), Device::from_tag(id.location)));
         let info = StorageInfo { key: id.key, location: id.location, nbytes: id.nbytes };
         let device = map_location.device(&info, tagged);
         let found = source.storage(id.key).map_err(place)?;

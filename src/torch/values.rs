@@ -121,7 +121,9 @@ impl Program {
             Node::Persistent(id) => match self.storage(node) {
                 Some(storage) => Meant::Storage(storage),
                 // Persistent ids are resolved or refused when loading, so this is never met.
-                None => Meant::Object(Opaque { class: id, args: &[], kwargs: None, states: &[], items: &[], entries: &[] }),
+                None => {
+                    Meant::Object(Opaque { class: id, args: &[], kwargs: None, states: &[], items: &[], entries: &[] })
+                }
             },
             Node::Extension(code) => Meant::Extension(code),
             Node::Object(object) => match self.tensor(node) {
@@ -171,7 +173,9 @@ impl Program {
                     None => Given::Nothing,
                     Some(&given) => match self.meant(given) {
                         Meant::Dict(Entries { given: Given::Nothing, set, .. }) => Given::Dict(set),
-                        Meant::List(pairs) if pairs.iter().all(|&pair| self.pair(pair).is_some()) => Given::Pairs(pairs),
+                        Meant::List(pairs) if pairs.iter().all(|&pair| self.pair(pair).is_some()) => {
+                            Given::Pairs(pairs)
+                        }
                         _ => return None,
                     },
                 };
@@ -280,7 +284,9 @@ impl Program {
                         Node::Tuple(args) => self.encoded(args).map(Cow::Owned),
                         _ => None,
                     },
-                    Some(Meaning::Value(Builder::Bytes)) if inner.args == NodeId::EMPTY_TUPLE => Some(Cow::Borrowed(&[])),
+                    Some(Meaning::Value(Builder::Bytes)) if inner.args == NodeId::EMPTY_TUPLE => {
+                        Some(Cow::Borrowed(&[]))
+                    }
                     _ => None,
                 },
                 _ => None,
