@@ -28,8 +28,7 @@ fn case_015_deflated_data_that_lie() {
     assert_error(&error(100_001), ErrorKind::Malformed, &["fewer bytes than declared"]);
     assert_error(&error(1 << 30), ErrorKind::Malformed, &["more than its"]);
 
-    let mut limits = Limits::default();
-    limits.decompressed_bytes = 99_999;
+    let limits = Limits { decompressed_bytes: 99_999, ..Limits::default() };
     let archive = Archive::open(Source::from(builder(100_000).build()), &limits, false).unwrap();
     let id = archive.storage("9").unwrap().unwrap();
     assert_error(&archive.produce(id).unwrap_err(), ErrorKind::Limit, &["Limits::decompressed_bytes"]);

@@ -235,12 +235,10 @@ fn an_extra_field_cannot_rename_a_record() {
 #[test]
 fn limits_are_named() {
     let bytes = torch_archive(PICKLE, &STORAGES);
-    let mut limits = Limits::default();
-    limits.records = 8;
+    let limits = Limits { records: 8, ..Limits::default() };
     let error = Archive::open(Source::from(bytes.clone()), &limits, false).map(|_| ()).unwrap_err();
     assert_error(&error, ErrorKind::Limit, &["9", "Limits::records"]);
-    let mut limits = Limits::default();
-    limits.pickle_bytes = 5;
+    let limits = Limits { pickle_bytes: 5, ..Limits::default() };
     let archive = Archive::open(Source::from(bytes), &limits, false).unwrap();
     assert_error(&archive.pickle().unwrap_err(), ErrorKind::Limit, &["archive/data.pkl", "Limits::pickle_bytes"]);
 }
