@@ -10,5 +10,7 @@ pub(crate) use sniff::{Kind, sniff};
 pub(crate) use zip::{Archive, ArchiveKind};
 
 #[cfg(test)]
+mod tests;
+#[cfg(test)]
 #[path = "../../tests/support/zip_builder.rs"]
 mod zip_builder;

@@ -255,7 +255,7 @@ impl ZipBuilder {
         let packed_len = packed.len();
         let crc = record.data.crc();
         let method = if record.deflate { 8 } else { 0 };
-        let descriptor = self.descriptors && len > 0;
+        let descriptor = self.descriptors && packed_len > 0;
         let flags = if descriptor { FLAGS } else { FLAGS_EMPTY };
         let big = len >= 0xffff_ffff || packed_len >= 0xffff_ffff;
         let far = offset >= 0xffff_ffff;

@@ -30,6 +30,8 @@ pub(crate) enum ArchiveKind {
     Keras,
     /// An archive that holds checkpoint files.
     PackedFiles,
+    /// Records are named `archive\\data.pkl`, with backslashes.
+    Backslashes,
     /// Anything else.
     Other,
 }
@@ -58,6 +60,9 @@ impl ArchiveKind {
             Self::PackedFiles => {
                 Error::not_a_checkpoint("this zip archive contains model files; unpack it and open one of them")
             }
+            Self::Backslashes => Error::malformed(
+                "the archive's names have backslashes where folders should end in `/`; pack it again with another program",
+            ),
             Self::Other => {
                 Error::not_a_checkpoint("this zip archive is not a PyTorch checkpoint: it has no `data.pkl`")
             }
@@ -147,6 +152,8 @@ fn kind_without_pickle(directory: &Directory) -> ArchiveKind {
         ArchiveKind::Keras
     } else if directory.names().all(|name| name.ends_with(".npy")) {
         ArchiveKind::Npz
+    } else if any(&|name| name.ends_with("\\data.pkl")) {
+        ArchiveKind::Backslashes
     } else if any(&|name| CHECKPOINT_ENDINGS.iter().any(|ending| name.ends_with(ending))) {
         ArchiveKind::PackedFiles
     } else {
