@@ -12,8 +12,7 @@ mod names;
 mod opcode;
 mod sequence;
 
-#[allow(unused_imports, reason = "`load` is still to come")]
-pub(crate) use machine::{Decoded, decode};
+pub(crate) use machine::decode;
 
 #[cfg(test)]
 mod tests;

@@ -8,8 +8,9 @@ mod properties;
 mod protocols;
 mod rules;
 
+use super::decode;
 use super::graph::{Graph, Node, NodeId};
-use super::{Decoded, decode};
+use super::machine::Decoded;
 use crate::error::{Error, ErrorKind};
 use crate::limits::Limits;
 use assemble::Assembler;
