@@ -116,8 +116,10 @@ impl sealed::Float for bf16 {
 }
 
 fn copy<T: Float>(elements: &[u8], into: &mut [T]) {
-    for (into, &byte) in into.as_mut_bytes().iter_mut().zip(elements) {
-        *into = byte;
+    let into = into.as_mut_bytes();
+    let len = into.len().min(elements.len());
+    if let (Some(elements), Some(into)) = (elements.get(..len), into.get_mut(..len)) {
+        into.copy_from_slice(elements);
     }
 }
 

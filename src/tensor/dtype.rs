@@ -140,20 +140,18 @@ impl DType {
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         // The aliases are those of `torch/csrc/utils/tensor_dtypes.cpp`.
-        Self::from_canonical_name(name).or_else(|| {
-            Some(match name {
-                "half" => Self::Float16,
-                "float" => Self::Float32,
-                "double" => Self::Float64,
-                "short" => Self::Int16,
-                "int" => Self::Int32,
-                "long" => Self::Int64,
-                "chalf" => Self::Complex32,
-                "cfloat" => Self::Complex64,
-                "cdouble" => Self::Complex128,
-                _ => return None,
-            })
-        })
+        match name {
+            "half" => Some(Self::Float16),
+            "float" => Some(Self::Float32),
+            "double" => Some(Self::Float64),
+            "short" => Some(Self::Int16),
+            "int" => Some(Self::Int32),
+            "long" => Some(Self::Int64),
+            "chalf" => Some(Self::Complex32),
+            "cfloat" => Some(Self::Complex64),
+            "cdouble" => Some(Self::Complex128),
+            canonical => Self::from_canonical_name(canonical),
+        }
     }
 
     /// The dtype of a `ScalarType` number, as TorchScript writes it.
@@ -210,6 +208,7 @@ mod tests {
         assert_eq!(DType::from_code(-1), None);
         assert_eq!(DType::from_code(47), None);
         assert_eq!(DType::from_name("torch.float32"), None);
+        assert_eq!(DType::from_name("double"), Some(DType::Float64));
         assert_eq!(format!("{:>8}", DType::Bool), "    bool");
     }
 

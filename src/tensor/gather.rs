@@ -10,6 +10,8 @@ use super::geometry::Geometry;
 const TILE_BYTES: usize = 16 << 10;
 /// The columns of a tile, unless the result's rows are shorter.
 const TILE_COLUMNS: usize = 64;
+/// Rows of the result that are no longer than this are not worth a call each.
+const SHORT_BYTES: usize = 32;
 
 /// One dimension of the result: its size, and what a step along it means in the storage and in the result.
 #[derive(Clone, Copy)]
@@ -74,28 +76,26 @@ fn runs_of<const N: usize>(stored: &[u8], geometry: &Geometry, sink: &mut dyn Fn
         sink(0, elements.get(start)?);
         return Some(());
     };
-    match inner.stride {
-        0 => repeated(elements, &dims, inner, start, sink),
-        1 => each(&dims, start, &mut |from, to| {
+    // The dimension along which the storage is read in order, or nearly so, makes the rows of tiles. Rows of a few bytes
+    // go through tiles in any case, to become longer runs.
+    let rows = dims
+        .iter()
+        .enumerate()
+        .filter(|(_, dim)| (1..inner.stride).contains(&dim.stride))
+        .min_by_key(|(_, dim)| dim.stride)
+        .map(|(n, _)| n)
+        .or_else(|| if inner.size.saturating_mul(N) <= SHORT_BYTES { dims.len().checked_sub(1) } else { None });
+    match (rows, inner.stride) {
+        (Some(n), _) => {
+            let rows = dims.remove(n);
+            tiles(elements, &dims, rows, inner, start, sink)
+        }
+        (None, 0) => repeated(elements, &dims, inner, start, sink),
+        (None, 1) => each(&dims, start, &mut |from, to| {
             sink(to, elements.get(from..)?.get(..inner.size)?.as_flattened());
             Some(())
         }),
-        _ => {
-            // The dimension along which the storage is read in order, or nearly so, makes the rows of the tiles.
-            let nearest = dims
-                .iter()
-                .enumerate()
-                .filter(|(_, dim)| (1..inner.stride).contains(&dim.stride))
-                .min_by_key(|(_, dim)| dim.stride)
-                .map(|(n, _)| n);
-            match nearest {
-                Some(n) => {
-                    let rows = dims.remove(n);
-                    tiles(elements, &dims, rows, inner, start, sink)
-                }
-                None => spread(elements, &dims, inner, start, sink),
-            }
-        }
+        (None, _) => spread(elements, &dims, inner, start, sink),
     }
 }
 
@@ -175,9 +175,9 @@ fn tiles<const N: usize>(
 ) -> Option<()> {
     let mut tile = vec![[0; N]; TILE_BYTES / N];
     let width = inner.size.min(TILE_COLUMNS);
-    let height = rows.size.min(tile.len() / width);
     // Whole rows that follow one another in the result are one run.
     let joined = width == inner.size && rows.step == inner.size;
+    let height = rows.size.min(tile.len() / width);
     each(outer, start, &mut |from, to| {
         for row in (0..rows.size).step_by(height) {
             let height = height.min(rows.size.wrapping_sub(row));
@@ -214,12 +214,11 @@ fn read<const N: usize>(
     if stride == 1 {
         into.iter_mut().step_by(step).zip(source.get(..len)?).for_each(|(into, element)| *into = *element);
     } else {
-        source.get(len.checked_sub(1)?.wrapping_mul(stride))?;
-        into.iter_mut()
-            .step_by(step)
-            .zip(source.iter().step_by(stride))
-            .take(len)
-            .for_each(|(into, element)| *into = *element);
+        let mut place = 0_usize;
+        for into in into.iter_mut().step_by(step).take(len) {
+            *into = *source.get(place)?;
+            place = place.wrapping_add(stride);
+        }
     }
     Some(())
 }
