@@ -4,6 +4,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use hashbrown::HashMap;
+
 use crate::choose::choose;
 use crate::error::{Error, Shown};
 use crate::limits::Limits;
@@ -305,6 +307,47 @@ impl Checkpoint {
             Ok(())
         })?;
         Ok(Listing { root: self.value(root), leaves, not_walked: seen.unmet(root).len() })
+    }
+
+    /// Reads every storage and says what is wrong with it, in the order of [`storages`](Self::storages): nothing if all is
+    /// well. Checksums are held against the data if the file was opened with
+    /// [`verify_checksums`](crate::LoadOptions::verify_checksums). That every tensor lies within its storage has been
+    /// checked on opening.
+    ///
+    /// ```
+    /// let checkpoint = torch_checkpoint::LoadOptions::new()
+    ///     .verify_checksums(true)
+    ///     .open("fixtures/refused/x_flipped_bit.pt")?;
+    /// for defect in checkpoint.verify() {
+    ///     eprintln!("{defect}");
+    /// }
+    /// # assert_eq!(checkpoint.verify().len(), 1);
+    /// # Ok::<(), torch_checkpoint::Error>(())
+    /// ```
+    #[must_use]
+    pub fn verify(&self) -> Vec<Error> {
+        let wrong: Vec<(&Storage, Error)> =
+            self.storages().filter_map(|storage| Some((storage, storage.check().err()?))).collect();
+        if wrong.is_empty() {
+            return Vec::new();
+        }
+        // Names only help; the defects count.
+        let tensors = self.all_tensors().unwrap_or_default();
+        let mut named: HashMap<u32, &TensorEntry> = HashMap::new();
+        for entry in &tensors {
+            let parts = entry.tensor.components().map(|(_, part)| part);
+            for tensor in parts.chain([&entry.tensor]) {
+                named.entry(tensor.storage().id()).or_insert(entry);
+            }
+        }
+        let place = |(storage, error): (&Storage, Error)| {
+            let error = match named.get(&storage.id()).filter(|entry| !entry.path.is_empty()) {
+                Some(entry) => error.in_tensor(&entry.name()),
+                None => error,
+            };
+            self.in_path(error)
+        };
+        wrong.into_iter().map(place).collect()
     }
 
     /// The storages of the file, in the order of their first mention.

@@ -1,2 +1,36 @@
-//! The `torch-checkpoint` command.
-fn main() {}
+//! The `torch-checkpoint` command: looks into the files PyTorch saves. It prints, and never writes a file.
+
+mod args;
+mod failure;
+mod hash;
+mod json;
+mod output;
+mod show;
+mod verify;
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use args::Command;
+use failure::Failure;
+
+fn main() -> ExitCode {
+    let command = match args::parse() {
+        Ok(command) => command,
+        Err(code) => return code,
+    };
+    let done = match &command {
+        Command::Show(show) => show::run(show),
+        Command::Verify(verify) => verify::run(verify),
+    };
+    match done {
+        Ok(code) => code,
+        // Who reads has seen enough: `| head`.
+        Err(Failure::ReaderGone) => ExitCode::SUCCESS,
+        Err(Failure::Message(message)) => {
+            // There is nobody left to tell if standard error is closed too.
+            let _ = writeln!(std::io::stderr().lock(), "error: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -153,6 +153,20 @@ impl Storage {
         }
     }
 
+    /// Reads all bytes once, and keeps nothing of what has to be unpacked.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        match &self.0.data {
+            StorageData::Meta | StorageData::Bytes(_) => Ok(()),
+            StorageData::Record { records, record, .. } => {
+                let len = match records.borrow(*record)? {
+                    Some(bytes) => bytes.len(),
+                    None => records.produce(*record)?.len(),
+                };
+                self.check_len(len, &**records, *record)
+            }
+        }
+    }
+
     /// All bytes, as [`bytes`](Self::bytes) without swapping gives them, in memory that nobody else can change.
     pub(super) fn stable_bytes(&self) -> Result<&[u8], Error> {
         let bytes = self.bytes(SwapUnit::One)?;

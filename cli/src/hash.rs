@@ -1,0 +1,94 @@
+//! SHA-256 of tensors, without materialising large views.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::num::NonZero;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use sha2::{Digest as _, Sha256};
+use torch_checkpoint::{DType, Device, Error, Layout, Tensor};
+
+/// Bytes of a view that are gathered at once.
+const CHUNK: usize = 1 << 20;
+
+/// Below so many bytes a second thread costs more than it saves.
+const WORTH_A_THREAD: usize = 4 << 20;
+
+/// A hash, printed in hexadecimal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Sha(pub(crate) [u8; 32]);
+
+impl fmt::Display for Sha {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// The hashes of all tensors, in their order and on all cores; `None` for those without data.
+pub(crate) fn all(tensors: &[&Tensor]) -> Result<Vec<Option<Sha>>, Error> {
+    let work = tensors.iter().fold(0_usize, |sum, tensor| sum.saturating_add(tensor.nbytes()));
+    let threads = std::thread::available_parallelism().map_or(1, NonZero::get).min(work.div_ceil(WORTH_A_THREAD));
+    if threads < 2 {
+        return tensors.iter().map(|tensor| one(tensor)).collect();
+    }
+    let hashes: Vec<OnceLock<Result<Option<Sha>, Error>>> = tensors.iter().map(|_| OnceLock::new()).collect();
+    let next = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                while let index = next.fetch_add(1, Ordering::Relaxed)
+                    && let (Some(tensor), Some(hash)) = (tensors.get(index), hashes.get(index))
+                {
+                    hash.get_or_init(|| one(tensor));
+                }
+            });
+        }
+    });
+    let done = |(hash, tensor): (OnceLock<_>, &&Tensor)| hash.into_inner().unwrap_or_else(|| one(tensor));
+    hashes.into_iter().zip(tensors).map(done).collect()
+}
+
+/// The hash of one tensor's bytes, row-major and little-endian; `None` if it has no data.
+pub(crate) fn one(tensor: &Tensor) -> Result<Option<Sha>, Error> {
+    if *tensor.device() == Device::Meta {
+        return Ok(None);
+    }
+    let mut hash = Sha256::new();
+    // A view is halved until its parts are small. Each dimension can be halved only as often as its size has bits, so
+    // the list stays short.
+    let mut parts = vec![tensor.clone()];
+    while let Some(part) = parts.pop() {
+        match part.shape().first() {
+            Some(&size) if divisible(&part) => {
+                if size == 1 {
+                    parts.push(part.select(0, 0)?);
+                } else {
+                    let half = size / 2;
+                    parts.push(part.narrow(0, half, size.saturating_sub(half))?);
+                    parts.push(part.narrow(0, 0, half)?);
+                }
+            }
+            _ => hash.update(little_endian(part.bytes()?, part.dtype())),
+        }
+    }
+    Ok(Some(Sha(hash.finalize().into())))
+}
+
+/// Whether reading the tensor would copy much, and it can be read in parts.
+fn divisible(tensor: &Tensor) -> bool {
+    let nbytes = tensor.nbytes();
+    let borrowed = tensor.is_contiguous() && !tensor.is_conj() && !tensor.is_neg();
+    let packed = nbytes != tensor.numel().saturating_mul(tensor.dtype().itemsize());
+    nbytes > CHUNK && !borrowed && !packed && tensor.layout() == Layout::Strided
+}
+
+fn little_endian(bytes: Cow<'_, [u8]>, dtype: DType) -> Cow<'_, [u8]> {
+    if cfg!(target_endian = "little") {
+        return bytes;
+    }
+    let unit = if dtype.is_complex() { dtype.itemsize() / 2 } else { dtype.itemsize() };
+    let mut bytes = bytes.into_owned();
+    bytes.chunks_exact_mut(unit.max(1)).for_each(<[u8]>::reverse);
+    Cow::Owned(bytes)
+}

@@ -1,0 +1,254 @@
+//! The JSON form of a listing, a line for each tensor and value.
+
+use std::fmt::{self, Display, Write as _};
+
+use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
+use torch_checkpoint::{Format, Kind, Layout, ListedValue, Listing, Tensor, Value};
+
+use crate::failure::Failure;
+use crate::hash::{self, Sha};
+use crate::output::Output;
+use crate::show::{Numbering, placed, stored_bytes};
+
+/// Prints a listing; `hashes` are those of its tensors, in order, if they are wanted.
+pub(crate) fn print(format: Format, listing: &Listing<'_>, hashes: Option<&[Option<Sha>]>) -> Result<(), Failure> {
+    let mut output = Output::new();
+    output.text("{\"format\": ")?;
+    output.json(&Text(&format))?;
+    output.text(", \"root\": ")?;
+    output.json(&*listing.root.type_name())?;
+    output.text(",\n\"tensors\": [")?;
+    let mut storages = Numbering::default();
+    let mut separator = Separator::default();
+    let mut hashes = hashes.map(<[_]>::iter);
+    for leaf in &listing.leaves {
+        let Some(tensor) = leaf.value.as_tensor() else { continue };
+        let sha256 = hashes.as_mut().map(|hashes| hashes.next().copied().flatten());
+        output.text(separator.next())?;
+        output.json(&TensorLine::new(leaf, tensor, &mut storages, sha256)?)?;
+    }
+    output.text("],\n\"values\": [")?;
+    let mut separator = Separator::default();
+    for leaf in &listing.leaves {
+        if leaf.value.as_tensor().is_none() {
+            output.text(separator.next())?;
+            output.json(&ValueLine::new(leaf))?;
+        }
+    }
+    output.text("],\n\"not_walked\": ")?;
+    output.json(&listing.not_walked)?;
+    output.text("}\n")?;
+    Ok(output.finish()?)
+}
+
+/// What stands in front of the elements of an array.
+#[derive(Default)]
+struct Separator {
+    started: bool,
+}
+
+impl Separator {
+    fn next(&mut self) -> &'static str {
+        if std::mem::replace(&mut self.started, true) { ",\n" } else { "\n" }
+    }
+}
+
+#[derive(Serialize)]
+struct TensorLine<'a> {
+    name: Text<Joined<'a>>,
+    path: &'a [String],
+    dtype: &'static str,
+    shape: &'a [usize],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stride: Option<&'a [usize]>,
+    storage_offset: usize,
+    layout: &'static str,
+    storage: usize,
+    location: &'a str,
+    device: Text<&'a torch_checkpoint::Device>,
+    requires_grad: bool,
+    is_parameter: bool,
+    nbytes: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sha256: Option<Option<Text<Sha>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    components: Option<Vec<Component<'a>>>,
+}
+
+#[derive(Serialize)]
+struct Component<'a> {
+    shape: &'a [usize],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sha256: Option<Option<Text<Sha>>>,
+}
+
+impl<'a> TensorLine<'a> {
+    fn new(
+        leaf: &'a ListedValue<'_>,
+        tensor: &'a Tensor,
+        storages: &mut Numbering,
+        sha256: Option<Option<Sha>>,
+    ) -> Result<Self, Failure> {
+        let place = placed(tensor);
+        let components = match tensor.layout() {
+            Layout::Nested => Some(
+                tensor
+                    .components()
+                    .map(|(_, part)| {
+                        let sha256 = sha256.map(|_| hash::one(part)).transpose()?;
+                        Ok(Component { shape: part.shape(), sha256: sha256.map(|sha| sha.map(Text)) })
+                    })
+                    .collect::<Result<_, Failure>>()?,
+            ),
+            _ => None,
+        };
+        Ok(Self {
+            name: Text(Joined(&leaf.path)),
+            path: &leaf.path,
+            dtype: tensor.dtype().name(),
+            shape: tensor.shape(),
+            stride: (tensor.layout() == Layout::Strided).then(|| tensor.strides()),
+            storage_offset: tensor.storage_offset(),
+            layout: tensor.layout().name(),
+            storage: storages.number(place.storage()),
+            location: place.location(),
+            device: Text(place.device()),
+            requires_grad: tensor.requires_grad(),
+            is_parameter: tensor.is_parameter(),
+            nbytes: stored_bytes(tensor),
+            sha256: sha256.map(|sha| sha.map(Text)),
+            components,
+        })
+    }
+}
+
+#[derive(Serialize)]
+struct ValueLine<'a> {
+    path: &'a [String],
+    r#type: &'static str,
+    value: Plain<'a>,
+}
+
+/// A value in JSON.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Plain<'a> {
+    Null,
+    Bool(bool),
+    Int(i64),
+    /// A number that no Rust type holds.
+    Number(Box<RawValue>),
+    Float(f64),
+    Text(std::borrow::Cow<'a, str>),
+    List(Vec<Plain<'a>>),
+    Storage {
+        storage_key: &'a str,
+        nbytes: u64,
+        location: &'a str,
+        device: Text<&'a torch_checkpoint::Device>,
+    },
+}
+
+impl<'a> ValueLine<'a> {
+    fn new(leaf: &'a ListedValue<'_>) -> Self {
+        let (r#type, value) = match leaf.storage_dtype {
+            Some(dtype) => ("dtype", Plain::Text(dtype.name().into())),
+            None => plain(leaf.value),
+        };
+        Self { path: &leaf.path, r#type, value }
+    }
+}
+
+/// A value's type and JSON. What is no plain value is named only.
+fn plain(value: Value<'_>) -> (&'static str, Plain<'_>) {
+    match value.kind() {
+        Kind::None => ("none", Plain::Null),
+        Kind::Bool => ("bool", value.as_bool().map_or(Plain::Null, Plain::Bool)),
+        Kind::Int => ("int", int(value)),
+        Kind::Float => ("float", value.as_f64().map_or(Plain::Null, float)),
+        Kind::Complex => {
+            let parts = |(re, im)| Plain::List(vec![float(re), float(im)]);
+            ("complex", value.as_complex().map_or(Plain::Null, parts))
+        }
+        Kind::Str => ("str", value.to_text().map_or(Plain::Null, Plain::Text)),
+        Kind::Bytes => ("bytes", hexadecimal(value)),
+        Kind::ByteArray => ("bytearray", hexadecimal(value)),
+        Kind::Size => ("size", Plain::List(value.iter().map(int).collect())),
+        Kind::DType => ("dtype", value.as_dtype().map_or(Plain::Null, |dtype| Plain::Text(dtype.name().into()))),
+        Kind::Device => ("device", value.as_device().map_or(Plain::Null, |device| text(&device))),
+        Kind::Layout => ("layout", value.as_name().map_or(Plain::Null, |name| Plain::Text(name.into()))),
+        Kind::QScheme => ("qscheme", value.as_name().map_or(Plain::Null, |name| Plain::Text(name.into()))),
+        Kind::Storage => (
+            "storage",
+            value.as_storage().map_or(Plain::Null, |storage| Plain::Storage {
+                storage_key: storage.key(),
+                nbytes: storage.nbytes(),
+                location: storage.location(),
+                device: Text(storage.device()),
+            }),
+        ),
+        Kind::Global => ("global", text(&value)),
+        Kind::Set => ("set", text(&value)),
+        Kind::FrozenSet => ("frozenset", text(&value)),
+        _ => ("object", text(&value)),
+    }
+}
+
+fn int(value: Value<'_>) -> Plain<'_> {
+    match value.as_i64() {
+        Some(value) => Plain::Int(value),
+        // Digits are JSON; anything else in a `torch.Size` is not.
+        None => match RawValue::from_string(value.to_string()) {
+            Ok(digits) if value.kind() == Kind::Int => Plain::Number(digits),
+            _ => text(&value),
+        },
+    }
+}
+
+fn float(value: f64) -> Plain<'static> {
+    match value {
+        value if value.is_nan() => Plain::Text("nan".into()),
+        f64::INFINITY => Plain::Text("inf".into()),
+        f64::NEG_INFINITY => Plain::Text("-inf".into()),
+        value => Plain::Float(value),
+    }
+}
+
+fn hexadecimal(value: Value<'_>) -> Plain<'_> {
+    let bytes = value.as_bytes().unwrap_or_default();
+    let mut text = String::with_capacity(bytes.len().saturating_mul(2));
+    for byte in &*bytes {
+        // Writing to a String does not fail.
+        let _ = write!(text, "{byte:02x}");
+    }
+    Plain::Text(text.into())
+}
+
+fn text(value: &impl Display) -> Plain<'static> {
+    Plain::Text(value.to_string().into())
+}
+
+/// Prints as JSON text what can be displayed.
+struct Text<T>(T);
+
+impl<T: Display> Serialize for Text<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+/// A path, its pieces joined by dots.
+pub(crate) struct Joined<'a>(pub(crate) &'a [String]);
+
+impl Display for Joined<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (n, piece) in self.0.iter().enumerate() {
+            if n > 0 {
+                f.write_char('.')?;
+            }
+            f.write_str(piece)?;
+        }
+        Ok(())
+    }
+}
