@@ -1,0 +1,18 @@
+//! Tests through the public interface only. A test that covers a case of the conformance list carries its number in its
+//! name; a case that does not apply is named, with the reason, in the documentation of its module.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "the crate is tests"
+)]
+
+#[path = "../support/pickle_builder.rs"]
+mod pickle_builder;
+#[path = "../support/zip_builder.rs"]
+mod zip_builder;
+
+mod oracle;
+mod support;

@@ -1,0 +1,259 @@
+//! Every fixture against torch's own answer, through every way of opening it.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use serde_json::value::RawValue;
+use serde_json::{Value as Json, json};
+use sha2::{Digest, Sha256};
+use torch_checkpoint::{Backing, Checkpoint, Device, Kind, ListedValue, LoadOptions, Storage, Tensor};
+
+use crate::support::{fixtures, little_endian};
+
+/// Fixtures that this version does not read yet, by the end of their path, and why.
+const LATER: &[(&str, &str)] = &[];
+
+type Object = HashMap<String, Box<RawValue>>;
+
+/// Fixtures below a folder with their answers. A file without an answer, or an answer without its file, fails.
+fn cases(folder: &str) -> Vec<(PathBuf, Object)> {
+    let mut folders = vec![fixtures().join(folder)];
+    let mut files: Vec<PathBuf> = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() { folders.push(path) } else { files.push(path) }
+        }
+    }
+    files.sort();
+    let is_answer = |path: &Path| path.to_str().unwrap().ends_with(".oracle.json");
+    let (answers, fixtures): (Vec<_>, Vec<_>) = files.into_iter().partition(|path| is_answer(path));
+    let named: Vec<PathBuf> =
+        fixtures.iter().map(|path| PathBuf::from(format!("{}.oracle.json", path.to_str().unwrap()))).collect();
+    assert_eq!(answers, sorted(named.clone()), "each fixture has its answer and each answer its fixture");
+    assert!(!fixtures.is_empty(), "no fixtures in {folder}");
+    let later = |path: &Path| LATER.iter().any(|(end, _)| path.ends_with(end));
+    fixtures
+        .into_iter()
+        .zip(named)
+        .filter(|(path, _)| !later(path))
+        .map(|(path, answer)| (path, serde_json::from_str(&std::fs::read_to_string(answer).unwrap()).unwrap()))
+        .collect()
+}
+
+fn sorted(mut paths: Vec<PathBuf>) -> Vec<PathBuf> {
+    paths.sort();
+    paths
+}
+
+/// Everything that is different from the answer.
+fn differences(answer: &Object, checkpoint: &Checkpoint) -> Vec<String> {
+    let listing = checkpoint.leaves("").unwrap();
+    let mut wrong = tensor_differences(answer, &listing.leaves);
+    wrong.extend(value_differences(answer, &listing.leaves));
+    // The same tensors in the same order, then those that only sets and the like hold.
+    let everything = checkpoint.tensors().unwrap();
+    let walked = everything.len() - listing.not_walked;
+    let leaves = listing.leaves.iter().filter(|leaf| leaf.value.as_tensor().is_some());
+    if !leaves.map(|leaf| leaf.path.as_slice()).eq(everything.iter().take(walked).map(|entry| entry.path())) {
+        wrong.push("`tensors` and `leaves` differ".into());
+    }
+    wrong
+}
+
+fn tensor_differences(answer: &Object, leaves: &[ListedValue<'_>]) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let wanted: Vec<Json> = serde_json::from_str(answer["tensors"].get()).unwrap();
+    let given: Vec<(&[String], &Tensor)> =
+        leaves.iter().filter_map(|leaf| Some((leaf.path.as_slice(), leaf.value.as_tensor()?))).collect();
+    let paths: Vec<Json> = given.iter().map(|(path, _)| json!(path)).collect();
+    let wanted_paths: Vec<Json> = wanted.iter().map(|tensor| tensor["path"].clone()).collect();
+    if paths != wanted_paths {
+        return vec![format!("the tensors are {paths:?}, not {wanted_paths:?}")];
+    }
+    // Storages correspond one to one.
+    let (mut storage_of, mut number_of) = (HashMap::<u64, &Storage>::new(), HashMap::<&Storage, u64>::new());
+    for (wanted, (path, tensor)) in wanted.iter().zip(given) {
+        for (field, value) in wanted.as_object().unwrap() {
+            let found = match field.as_str() {
+                "name" => json!(path.join(".")),
+                "path" => json!(path),
+                "dtype" => json!(tensor.dtype().name()),
+                "shape" => json!(tensor.shape()),
+                "stride" => json!(tensor.strides()),
+                "storage_offset" => json!(tensor.storage_offset()),
+                "layout" => json!(tensor.layout().name()),
+                "location" => json!(tensor.location()),
+                "requires_grad" => json!(tensor.requires_grad()),
+                "is_parameter" => json!(tensor.is_parameter()),
+                "sha256" if value.is_null() => json!(tensor.bytes().err().map(|error| format!("{:?}", error.kind()))),
+                "sha256" => json!(little_endian(tensor).map(sha256).unwrap_or_else(|error| error.to_string())),
+                "storage" => {
+                    let number = value.as_u64().unwrap();
+                    let storage = *storage_of.entry(number).or_insert(tensor.storage());
+                    let back = *number_of.entry(tensor.storage()).or_insert(number);
+                    json!(if storage == tensor.storage() { back } else { u64::MAX })
+                }
+                other => panic!("the answer has a field `{other}` that is not compared"),
+            };
+            let agrees = if value.is_null() { found == json!("Caller") } else { found == *value };
+            if !agrees {
+                wrong.push(format!("{}: {field} is {found}, not {value}", path.join(".")));
+            }
+        }
+    }
+    wrong
+}
+
+/// Plain values: those of the answer, in its order, among ours.
+fn value_differences(answer: &Object, leaves: &[ListedValue<'_>]) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let wanted: Vec<Object> =
+        answer.get("values").map(|values| serde_json::from_str(values.get()).unwrap()).unwrap_or_default();
+    let mut rest = leaves.iter();
+    for wanted in &wanted {
+        let path: Vec<String> = serde_json::from_str(wanted["path"].get()).unwrap();
+        let kind: String = serde_json::from_str(wanted["type"].get()).unwrap();
+        let place = path.join(".");
+        let Some(found) = rest.by_ref().find(|leaf| leaf.path == path && leaf.value.as_tensor().is_none()) else {
+            wrong.push(format!("value {place} is missing, or not in order"));
+            rest = leaves.iter();
+            continue;
+        };
+        if !is(found, &kind, wanted["value"].get()) {
+            wrong.push(format!("value {place} is {:?}, not {kind} {}", found.value, wanted["value"].get()));
+        }
+    }
+    wrong
+}
+
+/// Whether a leaf is the value that the answer writes as this JSON.
+fn is(leaf: &ListedValue<'_>, kind: &str, json: &str) -> bool {
+    let value = &leaf.value;
+    let string = || serde_json::from_str::<String>(json).unwrap();
+    match kind {
+        "none" => value.is_none(),
+        "bool" => value.kind() == Kind::Bool && value.as_bool() == Some(json == "true"),
+        "int" => {
+            let fits = json.parse::<i64>().ok();
+            value.kind() == Kind::Int && value.to_string() == json && value.as_i64() == fits
+        }
+        "float" => value.as_f64().is_some_and(|found| {
+            let wanted = json.trim_matches('"').parse::<f64>().unwrap();
+            found.to_bits() == wanted.to_bits() || (found.is_nan() && wanted.is_nan())
+        }),
+        "str" => value.kind() == Kind::Str && value.to_text().as_deref() == Some(&string()),
+        "bytes" => value.kind() == Kind::Bytes && value.as_bytes().is_some_and(|bytes| hex(&bytes) == string()),
+        "bytearray" => value.kind() == Kind::ByteArray && value.as_bytes().is_some_and(|bytes| hex(&bytes) == string()),
+        "complex" => {
+            let parts: Vec<Json> = serde_json::from_str(json).unwrap();
+            let part = |part: &Json| part.as_f64().unwrap_or_else(|| part.as_str().unwrap().parse().unwrap());
+            value.as_complex().is_some_and(|(re, im)| {
+                [re, im].iter().zip(&parts).all(|(found, wanted)| {
+                    let wanted = part(wanted);
+                    *found == wanted || (found.is_nan() && wanted.is_nan())
+                })
+            })
+        }
+        "size" => {
+            let sizes: Vec<i64> = serde_json::from_str(json).unwrap();
+            value.kind() == Kind::Size && value.iter().map(|size| size.as_i64()).eq(sizes.into_iter().map(Some))
+        }
+        "dtype" => leaf.storage_dtype.or(value.as_dtype()).is_some_and(|dtype| dtype.name() == string()),
+        "device" => value.as_device().is_some_and(|device| device.to_string() == string()),
+        other => panic!("the answer has a value of type `{other}` that is not compared"),
+    }
+}
+
+fn sha256(bytes: Vec<u8>) -> String {
+    hex(&Sha256::digest(bytes))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Compares every answered fixture, opened in one way, with its answer.
+fn every_answer(open: impl Fn(&Path) -> Checkpoint) {
+    let mut failures = Vec::new();
+    let mut compared = 0;
+    for folder in ["zip", "rewritten"] {
+        for (path, answer) in cases(folder) {
+            let wrong = differences(&answer, &open(&path));
+            failures.extend(wrong.into_iter().map(|wrong| format!("{}: {wrong}", path.display())));
+            compared += 1;
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+    assert!(compared > 100, "only {compared} fixtures were compared");
+}
+
+#[test]
+fn mapped_files_agree_with_torch() {
+    every_answer(|path| LoadOptions::new().open(path).unwrap());
+}
+
+#[test]
+fn owned_files_agree_with_torch() {
+    every_answer(|path| LoadOptions::new().backing(Backing::Owned).verify_checksums(true).open(path).unwrap());
+}
+
+#[test]
+fn bytes_agree_with_torch() {
+    every_answer(|path| LoadOptions::new().open_bytes(std::fs::read(path).unwrap()).unwrap());
+}
+
+#[test]
+fn readers_agree_with_torch() {
+    every_answer(|path| LoadOptions::new().open_reader(std::fs::File::open(path).unwrap()).unwrap());
+}
+
+/// Under `cpu` only devices change: every one is `cpu`, and what has no data stays `meta`.
+#[test]
+fn case_098_on_the_cpu_everything_else_stays() {
+    let mut moved = 0;
+    every_answer(|path| {
+        let checkpoint = LoadOptions::new().map_location("cpu").open(path).unwrap();
+        for entry in checkpoint.tensors().unwrap() {
+            let device = if entry.tensor().location() == "meta" { Device::Meta } else { Device::Cpu };
+            assert_eq!(*entry.tensor().device(), device, "{}: {}", path.display(), entry.name());
+        }
+        checkpoint
+    });
+    for (path, _) in cases("zip") {
+        let kept = LoadOptions::new().open(&path).unwrap();
+        for entry in kept.tensors().unwrap() {
+            assert_eq!(entry.tensor().device().to_string(), entry.tensor().location(), "{}", path.display());
+            moved += usize::from(entry.tensor().location() != "cpu");
+        }
+    }
+    assert!(moved > 30, "the fixtures have tensors from elsewhere");
+}
+
+#[test]
+fn refused_files_are_refused_in_torchs_place_or_better() {
+    for (path, answer) in cases("refused") {
+        let words: Vec<String> = serde_json::from_str(answer["error"].get()).unwrap();
+        let needs_checksums = answer.get("verify").is_some_and(|verify| verify.get() == "true");
+        let bytes = std::fs::read(&path).unwrap();
+        let read = |options: &mut LoadOptions<'_>| -> Result<(), torch_checkpoint::Error> {
+            options.open_bytes(bytes.clone())?.tensors()?.iter().try_for_each(|entry| entry.tensor().bytes().map(drop))
+        };
+        if needs_checksums {
+            read(&mut LoadOptions::new()).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        }
+        let error = read(&mut LoadOptions::new().verify_checksums(needs_checksums)).expect_err(path.to_str().unwrap());
+        let sentence = error.to_string();
+        assert!(sentence.len() >= 10 && sentence.lines().count() == 1, "{}: {sentence}", path.display());
+        assert!(
+            words.is_empty() || words.iter().any(|word| sentence.contains(word)),
+            "{}: none of {words:?} is in: {sentence}",
+            path.display()
+        );
+        let by_path = LoadOptions::new().verify_checksums(needs_checksums).open(&path);
+        if let Err(by_path) = by_path {
+            assert_eq!((by_path.kind(), by_path.message()), (error.kind(), error.message()), "{}", path.display());
+            assert_eq!(by_path.path(), Some(path.as_path()));
+        }
+    }
+}

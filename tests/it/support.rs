@@ -1,0 +1,74 @@
+//! What the test modules share.
+
+use std::path::{Path, PathBuf};
+
+use torch_checkpoint::{Checkpoint, Error, LoadOptions, Tensor};
+
+/// Little-endian bytes of a tensor on any host: what answer files hash.
+pub(crate) fn little_endian(tensor: &Tensor) -> Result<Vec<u8>, Error> {
+    let mut bytes = tensor.bytes()?.into_owned();
+    if cfg!(target_endian = "big") {
+        let unit = tensor.dtype().itemsize() / if tensor.dtype().is_complex() { 2 } else { 1 };
+        bytes.chunks_mut(unit).for_each(<[u8]>::reverse);
+    }
+    Ok(bytes)
+}
+
+pub(crate) fn fixtures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures")
+}
+
+pub(crate) fn fixture(path: &str) -> PathBuf {
+    fixtures().join(path)
+}
+
+pub(crate) fn open(bytes: Vec<u8>) -> Checkpoint {
+    LoadOptions::new().open_bytes(bytes).unwrap_or_else(|error| panic!("refused: {error}"))
+}
+
+/// The error of a file that must not open.
+pub(crate) fn refusal(bytes: Vec<u8>) -> Error {
+    match LoadOptions::new().open_bytes(bytes) {
+        Ok(checkpoint) => panic!("{checkpoint:?} was accepted"),
+        Err(error) => error,
+    }
+}
+
+/// The tensor of a name, from wherever in the file it is.
+pub(crate) fn tensor(checkpoint: &Checkpoint, name: &str) -> Tensor {
+    let entries = checkpoint.tensors().unwrap();
+    let found = entries.into_iter().find(|entry| entry.name() == name);
+    found.unwrap_or_else(|| panic!("no tensor `{name}`")).into_tensor()
+}
+
+/// Asserts that an error's sentence has all of these words.
+#[track_caller]
+pub(crate) fn says(error: &Error, words: &[&str]) {
+    let sentence = error.to_string();
+    for word in words {
+        assert!(sentence.contains(word), "`{word}` is not in: {sentence}");
+    }
+    assert_eq!(sentence.lines().count(), 1, "{sentence}");
+}
+
+/// A file in the system's folder for such, removed with the handle.
+pub(crate) struct TempFile(pub(crate) PathBuf);
+
+impl TempFile {
+    pub(crate) fn new(name: &str) -> Self {
+        let name = format!("torch-checkpoint-{}-{name}", std::process::id());
+        Self(std::env::temp_dir().join(name))
+    }
+
+    pub(crate) fn with(name: &str, bytes: &[u8]) -> Self {
+        let file = Self::new(name);
+        std::fs::write(&file.0, bytes).unwrap();
+        file
+    }
+}
+
+impl Drop for TempFile {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
