@@ -3,6 +3,7 @@
 
 mod build;
 mod decode;
+mod extend;
 pub(crate) mod graph;
 mod key;
 mod literal;

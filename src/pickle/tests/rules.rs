@@ -174,7 +174,7 @@ fn containers_grow_in_any_order() {
 }
 
 #[test]
-fn objects_take_whatever_is_done_to_them() {
+fn case_058_objects_take_whatever_is_done_to_them() {
     assert_eq!(
         shown(b"cm\nC\nN\x85R(K\x01K\x02e(K\x03K\x04uNbK\x05a(K\x06\x90K\x07Ns}b."),
         "REDUCE(m.C, (None), states=[None, {}], items=[1, 2, 5, 6], entries={3: 4, 7: None})"
