@@ -77,5 +77,5 @@ pub use limits::Limits;
 pub use load::{LoadOptions, load_state_dict};
 pub use source::{Backing, Source};
 pub use state_dict::{IntoIter, Iter, KeyMismatch, StateDict};
-pub use tensor::{Complex, DType, Element, Float, Layout, Storage, Tensor};
+pub use tensor::{Complex, DType, Element, Float, Layout, QScheme, Quantization, Shard, Storage, Tensor, ZeroPoints};
 pub use value::{Key, Kind, Value};

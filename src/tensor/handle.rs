@@ -4,8 +4,11 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::dtype::DType;
+use super::extra::Extra;
 use super::geometry::Geometry;
 use super::layout::{Composite, Layout};
+use super::quantization::Quantization;
+use super::shard::Shard;
 use super::storage::Storage;
 use crate::device::Device;
 use crate::error::Error;
@@ -36,7 +39,7 @@ pub struct Tensor {
     pub(super) geometry: Geometry,
     /// Bytes that one call may materialise ([`Limits::materialised_bytes`](crate::Limits::materialised_bytes)).
     pub(super) materialised_bytes: u64,
-    composite: Option<Arc<Composite>>,
+    pub(super) extra: Option<Arc<Extra>>,
     pub(super) dtype: DType,
     pub(super) marks: Marks,
 }
@@ -60,14 +63,14 @@ pub(crate) struct TensorParts {
     pub(crate) marks: Marks,
     /// Bytes that one call may materialise: [`Limits::materialised_bytes`](crate::Limits::materialised_bytes).
     pub(crate) materialised_bytes: u64,
-    /// For a tensor that is not strided. Its own storage is then one without data.
-    pub(crate) composite: Option<Composite>,
+    pub(crate) extra: Extra,
 }
 
 impl Tensor {
     pub(crate) fn new(parts: TensorParts) -> Self {
-        let TensorParts { storage, geometry, dtype, marks, materialised_bytes, composite } = parts;
-        Self { storage, geometry, materialised_bytes, composite: composite.map(Arc::new), dtype, marks }
+        let TensorParts { storage, geometry, dtype, marks, materialised_bytes, extra } = parts;
+        let extra = if extra.is_empty() { None } else { Some(Arc::new(extra)) };
+        Self { storage, geometry, materialised_bytes, extra, dtype, marks }
     }
 
     /// The same tensor under another `requires_grad`, as a parameter or not.
@@ -165,13 +168,31 @@ impl Tensor {
     /// How the values are laid out. All but [`Layout::Strided`] consist of [`components`](Self::components).
     #[must_use]
     pub fn layout(&self) -> Layout {
-        self.composite.as_ref().map_or(Layout::Strided, |composite| composite.layout)
+        self.composite().map_or(Layout::Strided, |composite| composite.layout)
+    }
+
+    pub(super) fn composite(&self) -> Option<&Composite> {
+        self.extra.as_ref()?.composite.as_ref()
+    }
+
+    /// How the integers of a quantised tensor become numbers; `None` if it is not quantised.
+    #[must_use]
+    pub fn quantization(&self) -> Option<&Quantization> {
+        self.extra.as_ref()?.quantization.as_ref()
+    }
+
+    /// What the file says of the whole tensor, if this is one rank's part of it.
+    #[must_use]
+    pub fn shard(&self) -> Option<&Shard> {
+        self.extra.as_ref()?.shard.as_ref()
     }
 
     /// The tensors that a sparse or nested tensor consists of, with torch's names for them (`indices`, `values`, …);
     /// nothing for a strided one.
     pub fn components(&self) -> impl Iterator<Item = (&str, &Self)> {
-        self.composite.iter().flat_map(|composite| composite.components.iter().map(|(name, tensor)| (*name, tensor)))
+        self.composite()
+            .into_iter()
+            .flat_map(|composite| composite.components.iter().map(|(name, tensor)| (*name, tensor)))
     }
 
     /// The same view of another storage, which has to be as long.
@@ -272,6 +293,11 @@ impl Tensor {
                 "{} has several values in a byte: there are no views of it",
                 self.dtype
             )));
+        }
+        if self.quantization().is_some_and(Quantization::is_per_channel) {
+            return Err(Error::unsupported(
+                "the scales of a per-channel quantised tensor belong to its whole shape: view its `dequantize()`",
+            ));
         }
         Ok(Self { geometry: view(&self.geometry)?, ..self.clone() })
     }

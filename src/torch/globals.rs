@@ -47,6 +47,8 @@ pub(crate) enum Rebuild {
     ParameterClass,
     /// `torch.autograd.Variable` of torch <= 0.3.
     VariableClass,
+    /// `_rebuild_qtensor(storage, offset, size, stride, qparams, requires_grad, hooks)`
+    Quantised,
     /// Forms that this version does not read: an error rather than a missing tensor.
     NotYet(&'static str),
 }
@@ -145,7 +147,7 @@ fn rebuild_function(name: &str) -> Option<Rebuild> {
         "_rebuild_parameter" => Rebuild::Parameter,
         "_rebuild_parameter_with_state" => Rebuild::ParameterWithState,
         "_rebuild_meta_tensor_no_storage" => Rebuild::Meta,
-        "_rebuild_qtensor" => Rebuild::NotYet("a quantised tensor"),
+        "_rebuild_qtensor" => Rebuild::Quantised,
         "_rebuild_sparse_tensor" | "_rebuild_sparse_csr_tensor" => Rebuild::NotYet("a sparse tensor"),
         "_rebuild_nested_tensor" => Rebuild::NotYet("a nested tensor"),
         "_rebuild_device_tensor_from_numpy" | "_rebuild_device_tensor_from_cpu_tensor" | "_rebuild_xla_tensor" => {

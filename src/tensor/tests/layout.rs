@@ -281,7 +281,7 @@ fn case_073_packed_values_count_bytes() {
             dtype,
             marks: Marks::default(),
             materialised_bytes: limits.materialised_bytes,
-            composite: None,
+            extra: crate::tensor::Extra::default(),
         }))
     };
     // torch allocates 6 bytes for shape (2, 5) and fills 5; 4 bytes for shape (2, 3) of quint2x4 and fills 2.

@@ -106,7 +106,7 @@ fn marked(
         dtype,
         marks,
         materialised_bytes: limits.materialised_bytes,
-        composite: None,
+        extra: crate::tensor::Extra::default(),
     }))
 }
 

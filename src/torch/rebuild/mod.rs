@@ -2,6 +2,7 @@
 #![deny(clippy::arithmetic_side_effects, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
 
 mod args;
+mod quantised;
 mod strided;
 mod wrapped;
 
@@ -200,6 +201,7 @@ impl<'g> Rebuilder<'g> {
                     Err(Error::unsupported("a tensor class called with arguments, which torch does not pickle").into())
                 }
             },
+            Rebuild::Quantised => self.quantised(args),
             Rebuild::NotYet(what) => Err(Error::unsupported(format!("{what} cannot be read by this version")).into()),
         }
     }

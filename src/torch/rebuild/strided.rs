@@ -5,7 +5,7 @@ use super::{Rebuilder, Stop};
 use crate::device::Device;
 use crate::error::Error;
 use crate::pickle::graph::{Node, NodeId};
-use crate::tensor::{DType, Geometry, Marks, Storage, StorageData, StorageParts, Tensor, TensorParts};
+use crate::tensor::{DType, Extra, Geometry, Marks, Storage, StorageData, StorageParts, Tensor, TensorParts};
 use crate::torch::globals::StorageType;
 use crate::torch::persistent_id;
 
@@ -69,8 +69,19 @@ impl Rebuilder<'_> {
     }
 
     pub(super) fn tensor(&self, storage: Storage, geometry: Geometry, dtype: DType, marks: Marks) -> Tensor {
+        self.tensor_with(storage, geometry, dtype, marks, Extra::default())
+    }
+
+    pub(super) fn tensor_with(
+        &self,
+        storage: Storage,
+        geometry: Geometry,
+        dtype: DType,
+        marks: Marks,
+        extra: Extra,
+    ) -> Tensor {
         let materialised_bytes = self.limits.materialised_bytes;
-        Tensor::new(TensorParts { storage, geometry, dtype, marks, materialised_bytes, composite: None })
+        Tensor::new(TensorParts { storage, geometry, dtype, marks, materialised_bytes, extra })
     }
 
     /// A shape without data.
