@@ -90,7 +90,7 @@ dtypes! {
     Int16 "int16" "Short" Integer 2 Two "`i16`";
     Int32 "int32" "Int" Integer 4 Four "`i32`";
     Int64 "int64" "Long" Integer 8 Eight "`i64`";
-    Float16 "float16" "Half" Float 2 Two "IEEE half precision, [`half::f16`](crate::f16)";
+    Float16 "float16" "Half" Float 2 Two "IEEE half precision, [`half::f16`](struct@half::f16)";
     Float32 "float32" "Float" Float 4 Four "`f32`";
     Float64 "float64" "Double" Float 8 Eight "`f64`";
     Complex32 "complex32" "ComplexHalf" Complex 4 Two "Two `float16`, real part first";
@@ -100,7 +100,7 @@ dtypes! {
     QInt8 "qint8" "QInt8" Quantized 1 One "Quantised, as `i8`";
     QUInt8 "quint8" "QUInt8" Quantized 1 One "Quantised, as `u8`";
     QInt32 "qint32" "QInt32" Quantized 4 Four "Quantised, as `i32`";
-    BFloat16 "bfloat16" "BFloat16" Float 2 Two "The upper half of a `float32`, [`half::bf16`](crate::bf16)";
+    BFloat16 "bfloat16" "BFloat16" Float 2 Two "The upper half of a `float32`, [`half::bf16`](half::bf16)";
     QUInt4x2 "quint4x2" "QUInt4x2" Quantized 1 One "Quantised, two values a byte, low nibble first";
     QUInt2x4 "quint2x4" "QUInt2x4" Quantized 1 One "Quantised, four values a byte, low bits first";
     Bits1x8 "bits1x8" "Bits1x8" Opaque 1 One "Eight uninterpreted bits";

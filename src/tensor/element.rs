@@ -46,7 +46,7 @@ impl<T: fmt::Display> fmt::Display for Complex<T> {
 ///
 /// | type | dtypes |
 /// | --- | --- |
-/// | `f64`, `f32`, [`f16`], [`bf16`] | `float64`, `float32`, `float16`, `bfloat16` |
+/// | `f64`, `f32`, [`f16`](struct@f16), [`bf16`] | `float64`, `float32`, `float16`, `bfloat16` |
 /// | `i64`, `i32`, `i16`, `i8` | `int64`, `int32`, `int16`, `int8`; the integers of `qint32` and `qint8` |
 /// | `u64`, `u32`, `u16` | `uint64`, `uint32`, `uint16`; `bits16` |
 /// | `u8` | `uint8`, and the bytes as stored of `bool`, `quint8`, the 8- and 4-bit floats and the bits of a byte |
@@ -54,7 +54,7 @@ impl<T: fmt::Display> fmt::Display for Complex<T> {
 /// | [`Complex`]`<f64>`, `<f32>`, `<f16>`, `<bf16>` | `complex128`, `complex64`, `complex32`, `bcomplex32` |
 pub trait Element: sealed::Element {}
 
-/// A type that [`Tensor::cast`](crate::Tensor::cast) converts numbers to: `f64`, `f32`, [`f16`] and [`bf16`]. It is sealed.
+/// A type that [`Tensor::cast`](crate::Tensor::cast) converts numbers to: `f64`, `f32`, [`f16`](struct@f16) and [`bf16`]. It is sealed.
 pub trait Float: Element + sealed::Float {}
 
 pub(super) mod sealed {

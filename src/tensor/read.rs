@@ -112,11 +112,7 @@ impl Tensor {
             && let Some(bytes) = self.plain(stored)?
             && let Ok(raw) = <[T::Raw] as zerocopy::FromBytes>::ref_from_bytes(bytes)
         {
-            self.afford(len, size_of::<T>())?;
-            let mut copy = Vec::new();
-            copy.try_reserve_exact(len).map_err(|_| no_memory(bytes.len()))?;
-            copy.extend_from_slice(raw);
-            return Ok(T::from_raw(copy));
+            return Ok(T::from_raw(self.copied(raw)?));
         }
         let mut raw = self.zeroed::<T::Raw>(len)?;
         self.gather(stored, resolve, raw.as_mut_bytes())?;
@@ -137,6 +133,8 @@ impl Tensor {
     /// As [`bytes`](Self::bytes), and [`ErrorKind::Caller`](crate::ErrorKind::Caller) if the elements are no real numbers:
     /// complex, quantised, bits.
     pub fn cast<T: Float>(&self) -> Result<Vec<T>, Error> {
+        // Before memory is taken for a tensor that has no data.
+        self.stored()?;
         let mut numbers = self.zeroed::<T>(self.numbers()?)?;
         self.cast_into(&mut numbers)?;
         Ok(numbers)
@@ -226,8 +224,10 @@ impl Tensor {
         if self.storage.is_meta() {
             return Ok(self.clone());
         }
-        let mut bytes = self.zeroed::<u8>(self.nbytes())?;
-        self.copy_to(&mut bytes)?;
+        let bytes = match self.bytes()? {
+            Cow::Borrowed(bytes) => self.copied(bytes)?,
+            Cow::Owned(bytes) => bytes,
+        };
         Ok(self.over(self.storage.with_bytes(bytes.into_boxed_slice())))
     }
 
@@ -292,6 +292,14 @@ impl Tensor {
     fn afford(&self, len: usize, size: usize) -> Result<(), Error> {
         let bytes = u64::try_from(len.saturating_mul(size)).unwrap_or(u64::MAX);
         Limits::check("materialised_bytes", bytes, self.materialised_bytes)
+    }
+
+    fn copied<T: Copy>(&self, from: &[T]) -> Result<Vec<T>, Error> {
+        self.afford(from.len(), size_of::<T>())?;
+        let mut copy = Vec::new();
+        copy.try_reserve_exact(from.len()).map_err(|_| no_memory(size_of_val(from)))?;
+        copy.extend_from_slice(from);
+        Ok(copy)
     }
 
     /// Fresh memory. The allocator has large blocks zeroed by the system, so they are first touched when they are filled.

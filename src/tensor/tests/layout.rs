@@ -315,6 +315,7 @@ fn case_079_a_meta_tensor_has_a_shape_of_terabytes_and_no_data() {
         t.bytes().unwrap_err(),
         t.as_slice::<f32>().unwrap_err(),
         t.to_vec::<f32>().unwrap_err(),
+        t.cast::<f64>().unwrap_err(),
         t.select(0, 0).unwrap().select(0, 0).unwrap().to_vec::<f32>().unwrap_err(),
     ];
     for error in messages {
