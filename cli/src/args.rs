@@ -67,7 +67,10 @@ impl Places {
 }
 
 fn map_location(text: &str) -> Result<Places, String> {
-    let device = |text: &str| text.trim().parse::<Device>().map_err(|error| error.message().to_owned());
+    let device = |text: &str| {
+        let device = text.trim().parse::<Device>();
+        device.map_err(|_| format!("`{}` is no device of torch's, as `cpu`, `cuda:1`, `mps` or `meta`", text.trim()))
+    };
     if !text.contains('=') {
         return device(text).map(Places::All);
     }

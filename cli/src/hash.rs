@@ -12,6 +12,10 @@ use torch_checkpoint::{DType, Device, Error, Layout, Tensor};
 /// Bytes of a view that are gathered at once.
 const CHUNK: usize = 1 << 20;
 
+/// Bytes that a view may have to be hashed: four bytes may present themselves as an exabyte, which would keep a processor
+/// busy for years. Nothing is materialised, so this is a bound on time.
+pub(crate) const MOST: usize = 64 << 30;
+
 /// Below so many bytes a second thread costs more than it saves.
 const WORTH_A_THREAD: usize = 4 << 20;
 
@@ -60,7 +64,8 @@ pub(crate) fn one(tensor: &Tensor) -> Result<Option<Sha>, Error> {
     let mut parts = vec![tensor.clone()];
     while let Some(part) = parts.pop() {
         match part.shape().first() {
-            Some(&size) if divisible(&part) => {
+            // What is beyond the limit as a whole is read as a whole: the library then says so.
+            Some(&size) if divisible(&part) && part.nbytes() <= MOST => {
                 if size == 1 {
                     parts.push(part.select(0, 0)?);
                 } else {

@@ -1,6 +1,6 @@
 //! The JSON form of a listing, a line for each tensor and value.
 
-use std::fmt::{self, Display, Write as _};
+use std::fmt::{Display, Write as _};
 
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
@@ -9,7 +9,7 @@ use torch_checkpoint::{Format, Kind, Layout, ListedValue, Listing, Tensor, Value
 use crate::failure::Failure;
 use crate::hash::{self, Sha};
 use crate::output::Output;
-use crate::show::{Numbering, placed, stored_bytes};
+use crate::show::{Joined, Numbering, placed, stored_bytes};
 
 /// Prints a listing; `hashes` are those of its tensors, in order, if they are wanted.
 pub(crate) fn print(format: Format, listing: &Listing<'_>, hashes: Option<&[Option<Sha>]>) -> Result<(), Failure> {
@@ -235,20 +235,5 @@ struct Text<T>(T);
 impl<T: Display> Serialize for Text<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(&self.0)
-    }
-}
-
-/// A path, its pieces joined by dots.
-pub(crate) struct Joined<'a>(pub(crate) &'a [String]);
-
-impl Display for Joined<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (n, piece) in self.0.iter().enumerate() {
-            if n > 0 {
-                f.write_char('.')?;
-            }
-            f.write_str(piece)?;
-        }
-        Ok(())
     }
 }

@@ -1,11 +1,17 @@
 //! The `torch-checkpoint` command: looks into the files PyTorch saves. It prints, and never writes a file.
 
 mod args;
+mod columns;
 mod failure;
+mod groups;
 mod hash;
 mod json;
 mod output;
+mod report;
+mod screen;
 mod show;
+mod text;
+mod totals;
 mod verify;
 
 use std::io::Write as _;

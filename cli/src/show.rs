@@ -1,16 +1,20 @@
 //! `torch-checkpoint show`: opens a checkpoint and lists it.
 
 use std::collections::HashMap;
+use std::fmt::{self, Write as _};
 use std::process::ExitCode;
 
 use torch_checkpoint::{Limits, LoadOptions, Storage, Tensor};
 
 use crate::args::{Places, Show};
 use crate::failure::Failure;
-use crate::{hash, json};
+use crate::totals::wide;
+use crate::{hash, json, report};
 
 pub(crate) fn run(args: &Show) -> Result<ExitCode, Failure> {
-    let mut options = LoadOptions::new().limits(limits());
+    let mut limits = Limits::default();
+    limits.materialised_bytes = wide(hash::MOST);
+    let mut options = LoadOptions::new().limits(limits);
     if let Some(places) = &args.map_location {
         options = options.map_location(Places::map_location(places));
     }
@@ -22,16 +26,12 @@ pub(crate) fn run(args: &Show) -> Result<ExitCode, Failure> {
     } else {
         None
     };
-    json::print(checkpoint.format(), &listing, hashes.as_deref())?;
+    if args.json {
+        json::print(checkpoint.format(), &listing, hashes.as_deref())?;
+    } else {
+        report::print(&checkpoint, &listing, hashes.as_deref(), args.all)?;
+    }
     Ok(ExitCode::SUCCESS)
-}
-
-/// The library's own limits, but a tensor is hashed up to 64 GiB only: a view of four bytes may claim to be larger, and
-/// would keep a processor busy for hours.
-pub(crate) fn limits() -> Limits {
-    let mut limits = Limits::default();
-    limits.materialised_bytes = 64 << 30;
-    limits
 }
 
 /// The part of a tensor that says where it is: itself, or the values of a sparse or nested one.
@@ -61,5 +61,20 @@ impl Numbering {
     pub(crate) fn number(&mut self, storage: &Storage) -> usize {
         let next = self.numbers.len();
         *self.numbers.entry(storage.id()).or_insert(next)
+    }
+}
+
+/// A path, its pieces joined by dots.
+pub(crate) struct Joined<'a>(pub(crate) &'a [String]);
+
+impl fmt::Display for Joined<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (n, piece) in self.0.iter().enumerate() {
+            if n > 0 {
+                f.write_char('.')?;
+            }
+            f.write_str(piece)?;
+        }
+        Ok(())
     }
 }
