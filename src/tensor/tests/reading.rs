@@ -217,7 +217,10 @@ fn a_composite_tensor_sends_the_reader_to_its_components() {
             dtype: DType::Float32,
             marks: Marks::default(),
             materialised_bytes: 1 << 20,
-            extra: Extra { composite: Some(Composite::new(Layout::SparseCoo, components)?), ..Extra::default() },
+            extra: crate::tensor::Extra {
+                composite: Some(Composite::new(Layout::SparseCoo, components)?),
+                ..crate::tensor::Extra::default()
+            },
         }))
     };
     let t = sparse(vec![("indices", indices), ("values", values)]).unwrap();
