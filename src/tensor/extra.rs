@@ -5,7 +5,7 @@ use super::quantization::Quantization;
 use super::shard::Shard;
 
 /// Kept behind one pointer, so that the usual tensor pays eight bytes for it.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Extra {
     /// The parts of a tensor that is not strided. Its own storage is then one without data.
     pub(crate) composite: Option<Composite>,

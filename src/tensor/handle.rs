@@ -78,6 +78,12 @@ impl Tensor {
         Self { marks: Marks { requires_grad, is_parameter, ..self.marks }, ..self.clone() }
     }
 
+    /// The same tensor as one rank's part of a larger one.
+    pub(crate) fn as_shard(&self, shard: Shard) -> Self {
+        let extra = self.extra.as_deref().cloned().unwrap_or_default();
+        Self { extra: Some(Arc::new(Extra { shard: Some(shard), ..extra })), ..self.clone() }
+    }
+
     /// The type of the elements.
     #[must_use]
     pub fn dtype(&self) -> DType {

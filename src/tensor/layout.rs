@@ -48,7 +48,7 @@ impl fmt::Display for Layout {
 }
 
 /// A tensor that consists of several strided ones.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Composite {
     pub(super) layout: Layout,
     pub(super) components: Box<[(&'static str, Tensor)]>,

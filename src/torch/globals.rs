@@ -49,6 +49,9 @@ pub(crate) enum Rebuild {
     VariableClass,
     /// `_rebuild_qtensor(storage, offset, size, stride, qparams, requires_grad, hooks)`
     Quantised,
+    /// `_rebuild_wrapper_subclass(cls, dtype, size, stride, storage_offset, layout, device, requires_grad)`: a shell
+    /// without data
+    WrapperSubclass,
     /// Forms that this version does not read: an error rather than a missing tensor.
     NotYet(&'static str),
 }
@@ -153,7 +156,7 @@ fn rebuild_function(name: &str) -> Option<Rebuild> {
         "_rebuild_device_tensor_from_numpy" | "_rebuild_device_tensor_from_cpu_tensor" | "_rebuild_xla_tensor" => {
             Rebuild::NotYet("a tensor of a device without storages")
         }
-        "_rebuild_wrapper_subclass" => Rebuild::NotYet("a wrapper subclass"),
+        "_rebuild_wrapper_subclass" => Rebuild::WrapperSubclass,
         _ => return None,
     })
 }

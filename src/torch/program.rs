@@ -1,6 +1,6 @@
 //! A decoded pickle with its storages and tensors: what `torch.load` would have made, without having made it.
 
-use super::globals::{self, Meaning, StorageType};
+use super::globals::{self, Meaning, Rebuild, StorageType};
 use super::persistent_id;
 use super::rebuild::Rebuilder;
 use super::storages::{self, StorageSource};
@@ -127,11 +127,15 @@ impl Program {
         })
     }
 
-    /// The states that BUILD gave an object, in order.
+    /// The states that an object was given, in order: by BUILD, or as the argument of a function that sets it.
     pub(crate) fn states(&self, node: NodeId) -> &[NodeId] {
-        match self.graph.node(node) {
-            Node::Object(object) => object.states,
-            _ => &[],
+        let Node::Object(object) = self.graph.node(node) else { return &[] };
+        if let Some(Meaning::Tensor(Rebuild::ParameterWithState | Rebuild::FromTypeV2 | Rebuild::FromType)) =
+            self.meaning_of(object.callable)
+            && let Node::Tuple(args) = self.graph.node(object.args)
+        {
+            return args.get(3..4).unwrap_or_default();
         }
+        object.states
     }
 }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::globals::{Builder, Constructor, Meaning};
+use super::globals::{Builder, Constructor, Meaning, Rebuild};
 use super::program::Program;
 use super::text::{ascii_or_text, latin1, python2_text};
 use crate::device::Device;
@@ -151,6 +151,7 @@ impl Program {
         let built = match self.meaning_of(object.callable) {
             Some(Meaning::Value(builder)) => self.build(builder, args, object),
             Some(Meaning::Construct(constructor)) => Self::construct(constructor, args, object),
+            Some(Meaning::Tensor(Rebuild::FromTypeV2 | Rebuild::FromType)) => self.subclass(args),
             _ => None,
         };
         built.unwrap_or(Meant::Object(Opaque {
@@ -235,6 +236,17 @@ impl Program {
             items: object.items,
             entries: object.entries,
         }))
+    }
+
+    /// `_rebuild_from_type_v2(func, class, args, state)` of a class that is no tensor here: an object of that class.
+    fn subclass<'p>(&'p self, args: &'p [NodeId]) -> Option<Meant<'p>> {
+        let [_func, class, inner, _state] = *args.first_chunk()?;
+        let inner = match self.graph().node(inner) {
+            Node::Tuple(inner) => inner,
+            _ => &[],
+        };
+        let states = args.get(3..4)?;
+        Some(Meant::Object(Opaque { class, args: inner, kwargs: None, states, items: &[], entries: &[] }))
     }
 
     fn is_defaultdict(&self, class: NodeId) -> bool {

@@ -2,6 +2,7 @@
 #![deny(clippy::arithmetic_side_effects, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
 
 mod args;
+mod distributed;
 mod quantised;
 mod strided;
 mod wrapped;
@@ -179,12 +180,12 @@ impl<'g> Rebuilder<'g> {
                 self.wrap(data, Some(grad), true)
             }
             Rebuild::FromTypeV2 => {
-                let [func, class, inner, _state] = *self.want("_rebuild_from_type_v2", args)?;
-                self.from_type(func, class, inner)
+                let [func, class, inner, state] = *self.want("_rebuild_from_type_v2", args)?;
+                self.from_type(func, class, inner, state)
             }
             Rebuild::FromType => {
-                let [func, class, inner, _state] = *self.want("_rebuild_from_type", args)?;
-                self.from_type(func, class, inner)
+                let [func, class, inner, state] = *self.want("_rebuild_from_type", args)?;
+                self.from_type(func, class, inner, state)
             }
             Rebuild::ParameterClass => match *args {
                 [] => self.by_state(object, None, true),
@@ -201,6 +202,8 @@ impl<'g> Rebuilder<'g> {
                     Err(Error::unsupported("a tensor class called with arguments, which torch does not pickle").into())
                 }
             },
+            // Only ever within `_rebuild_from_type_v2`, which has the state.
+            Rebuild::WrapperSubclass => Err(Stop::NotATensor),
             Rebuild::Quantised => self.quantised(args),
             Rebuild::NotYet(what) => Err(Error::unsupported(format!("{what} cannot be read by this version")).into()),
         }

@@ -36,8 +36,17 @@ impl<'g> Rebuilder<'g> {
     }
 
     /// `func(*args)` seen as an instance of a subclass (`torch/_tensor.py`).
-    pub(super) fn from_type(&mut self, func: NodeId, class: NodeId, args: NodeId) -> Result<Tensor, Stop> {
+    pub(super) fn from_type(
+        &mut self,
+        func: NodeId,
+        class: NodeId,
+        args: NodeId,
+        state: NodeId,
+    ) -> Result<Tensor, Stop> {
         let Some(Meaning::Tensor(rebuild)) = self.meaning(func) else { return Err(Stop::NotATensor) };
+        if rebuild == Rebuild::WrapperSubclass {
+            return self.wrapper(class, args, state);
+        }
         if matches!(rebuild, Rebuild::FromType | Rebuild::FromTypeV2) {
             return Err(Error::unsupported("_rebuild_from_type within itself").into());
         }
