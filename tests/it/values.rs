@@ -146,6 +146,53 @@ fn case_054_shared_keys_do_not_explode() {
     assert!(start.elapsed().as_secs() < 5, "{:?}", start.elapsed());
 }
 
+/// One key of a megabyte above 100,000 tensors: their paths would take 100 GB.
+#[test]
+fn case_054_a_long_key_above_many_tensors_hits_the_limit() {
+    let key = "k".repeat(1 << 20);
+    let many = [memo(0, f32_tensor("0", &[2])), vec![op::POP], list((0..100_000).map(|_| get(0)))].concat();
+    let buffers = dict_of((0..100_000).map(|n| (int(n), get(0))));
+    let start = Instant::now();
+    for code in [
+        dict([(&*key, many.clone())]),
+        [
+            many,
+            vec![op::POP],
+            module("M", dict([]), dict([]), dict([(&*key, module("M", buffers, dict([]), dict([])))])),
+        ]
+        .concat(),
+    ] {
+        let mut limits = Limits::default();
+        limits.names = 100_000;
+        let file = torch_file(&code, &[("0", &f32s(&[1.0, 2.0]))]);
+        let checkpoint = LoadOptions::new().limits(limits).open_bytes(file).unwrap();
+        for error in [checkpoint.tensors().unwrap_err(), checkpoint.state_dict().unwrap_err()] {
+            says(&error, &["Limits::names"]);
+        }
+    }
+    assert!(start.elapsed().as_secs() < 10, "{:?}", start.elapsed());
+}
+
+/// As many names of buffers as there are that are not saved: not compared one by one with each other.
+#[test]
+fn case_112_many_buffers_that_are_not_persistent() {
+    let names: Vec<String> = (0..50_000).map(|n| format!("buffer.{n}")).collect();
+    let first = [memo(0, f32_tensor("0", &[2])), vec![op::POP]].concat();
+    let buffers = dict(names.iter().map(|name| (&**name, get(0))));
+    let unsaved = reduce(global("__builtin__", "set"), [list(names.iter().skip(1).map(|name| text(name)))]);
+    let state = [
+        ("_parameters", dict([])),
+        ("_buffers", buffers),
+        ("_non_persistent_buffers_set", unsaved),
+        ("_modules", dict([])),
+    ];
+    let checkpoint = value(&[first, object("m", "M", dict(state))].concat());
+    let start = Instant::now();
+    let weights = checkpoint.state_dict().unwrap();
+    assert_eq!(weights.keys().collect::<Vec<_>>(), ["buffer.0"]);
+    assert!(start.elapsed().as_secs() < 5, "{:?}", start.elapsed());
+}
+
 #[test]
 fn case_055_a_memo_slot_of_four_billion_costs_nothing() {
     let code =
