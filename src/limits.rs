@@ -34,7 +34,8 @@ pub struct Limits {
     /// four-byte storage that presents itself as an exabyte, and leaves the judgement below that to the caller.
     pub materialised_bytes: u64,
     /// Names that a walk may emit, containers met again included. Default 10 million: thirty levels of ten references
-    /// would be 10^30.
+    /// would be 10^30. A name counts once more for every 64 bytes of its text: one long key above many tensors would fill
+    /// memory as well.
     pub names: usize,
 }
 
@@ -50,6 +51,27 @@ impl Limits {
         Err(Error::limit(format!(
             "{asked} is more than the limit of {allowed} for `Limits::{name}`; raise it with `LoadOptions::limits` if the file is trusted"
         )))
+    }
+}
+
+/// The names that a walk has emitted, held against [`Limits::names`].
+pub(crate) struct NameCount {
+    count: u64,
+    allowed: u64,
+}
+
+impl NameCount {
+    const BYTES: u64 = 64;
+
+    pub(crate) fn new(limits: &Limits) -> Self {
+        Self { count: 0, allowed: u64::try_from(limits.names).unwrap_or(u64::MAX) }
+    }
+
+    /// Counts a name of so many bytes; 0 for something that was only visited.
+    pub(crate) fn add(&mut self, bytes: usize) -> Result<(), Error> {
+        let long = u64::try_from(bytes).unwrap_or(u64::MAX).checked_div(Self::BYTES).unwrap_or(0);
+        self.count = self.count.saturating_add(1).saturating_add(long);
+        Limits::check("names", self.count, self.allowed)
     }
 }
 

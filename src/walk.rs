@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 
 use crate::error::Error;
-use crate::limits::Limits;
+use crate::limits::{Limits, NameCount};
 use crate::pickle::graph::{Node, NodeId};
 use crate::torch::{Meant, Opaque, Program};
 use crate::value::key_text;
@@ -42,13 +42,12 @@ pub(crate) fn walk<'p>(
     let mut path: Vec<Cow<'p, str>> = Vec::new();
     let mut frames: Vec<Frame<'p>> = Vec::new();
     let mut open: HashSet<NodeId> = HashSet::new();
-    let mut visited: u64 = 0;
+    let mut names = NameCount::new(limits);
     let mut current = Some(root);
-    let (names, nesting) = (widened(limits.names), widened(limits.nesting));
+    let nesting = widened(limits.nesting);
     loop {
         if let Some(node) = current.take() {
-            visited = visited.saturating_add(1);
-            Limits::check("names", visited, names)?;
+            names.add(0)?;
             if open.contains(&node) {
                 path.pop();
             } else if let Some(children) = children(program, node, limits)? {
@@ -56,6 +55,7 @@ pub(crate) fn walk<'p>(
                 open.insert(node);
                 frames.push(Frame { node, children: children.into_iter() });
             } else {
+                names.add(path.iter().map(|piece| piece.len()).sum())?;
                 visit(&path, Leaf::Node(node))?;
                 if let Meant::Storage(_) = program.meant(node) {
                     path.push(Cow::Borrowed("dtype"));

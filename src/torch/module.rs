@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use super::program::Program;
 use super::values::{Entries, Meant};
 use crate::error::Error;
-use crate::limits::Limits;
+use crate::limits::{Limits, NameCount};
 use crate::pickle::graph::NodeId;
 
 /// The attributes that make an object a module, whatever its class (`torch/nn/modules/module.py`).
@@ -62,15 +62,14 @@ impl Program {
         let mut out = Vec::new();
         let mut open: Vec<Open<'_>> = Vec::new();
         let mut entered: HashSet<NodeId> = HashSet::new();
-        let mut visited: usize = 0;
+        let mut names = NameCount::new(limits);
         let mut enter = Some((root, String::new()));
         loop {
             if let Some((node, prefix)) = enter.take() {
-                visited = visited.saturating_add(1);
-                Limits::check("names", widened(visited.max(out.len())), widened(limits.names))?;
+                names.add(prefix.len())?;
                 Limits::check("nesting", widened(open.len()), widened(limits.nesting))?;
                 if let Some(module) = self.module(node).filter(|_| entered.insert(node)) {
-                    self.own_entries(&module, &prefix, &mut out);
+                    self.own_entries(&module, &prefix, &mut names, &mut out)?;
                     open.push(Open { node, prefix, children: module.modules, next: 0 });
                 }
             }
@@ -90,20 +89,31 @@ impl Program {
         }
     }
 
-    fn own_entries(&self, module: &Module<'_>, prefix: &str, out: &mut Vec<ModuleEntry>) {
-        let mut emit = |name: NodeId, value: NodeId| {
+    fn own_entries(
+        &self,
+        module: &Module<'_>,
+        prefix: &str,
+        names: &mut NameCount,
+        out: &mut Vec<ModuleEntry>,
+    ) -> Result<(), Error> {
+        let mut emit = |name: &str, value: NodeId| {
             if !matches!(self.meant(value), Meant::None) {
-                let name = self.text(name).unwrap_or_default();
+                names.add(prefix.len().saturating_add(name.len()))?;
                 out.push(ModuleEntry { name: format!("{prefix}{name}"), value });
             }
+            Ok(())
         };
-        module.parameters.iter().for_each(|(name, value)| emit(name, value));
+        for (name, value) in module.parameters.iter() {
+            emit(&self.text(name).unwrap_or_default(), value)?;
+        }
+        let non_persistent: HashSet<_> = module.non_persistent.iter().filter_map(|&name| self.text(name)).collect();
         for (name, value) in module.buffers.iter() {
-            let text = self.text(name);
-            if !module.non_persistent.iter().any(|&other| self.text(other) == text) {
-                emit(name, value);
+            let name = self.text(name).unwrap_or_default();
+            if !non_persistent.contains(&name) {
+                emit(&name, value)?;
             }
         }
+        Ok(())
     }
 }
 

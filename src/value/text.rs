@@ -19,48 +19,73 @@ pub(crate) fn key_text(program: &Program, key: NodeId) -> Cow<'_, str> {
     }
 }
 
+/// Bytes after which the text of a tuple is cut: its items may be shared tuples that share theirs, 10^16 long in print.
+const TEXT_BYTES: usize = 1 << 16;
+
+/// Bytes of an int above which its digits are not written out, which takes time by the square. Python stops at 4,300
+/// digits, a ninth of this.
+const INT_BYTES: usize = 1 << 14;
+
 /// `str(value)`, or `repr(value)` inside containers, of what can be a dict key.
 fn plain(program: &Program, node: NodeId, depth: usize, repr: bool) -> String {
-    let items = |items: &[NodeId]| -> String {
-        match (items, depth.checked_sub(1)) {
-            (_, None) => "(…)".to_owned(),
-            ([only], Some(depth)) => format!("({},)", plain(program, *only, depth, true)),
-            (items, Some(depth)) => {
-                let items: Vec<String> = items.iter().map(|&item| plain(program, item, depth, true)).collect();
-                format!("({})", items.join(", "))
-            }
+    let mut out = String::new();
+    write_plain(program, node, depth, repr, &mut out);
+    out
+}
+
+fn write_plain(program: &Program, node: NodeId, depth: usize, repr: bool, out: &mut String) {
+    let text: Cow<'_, str> = match program.meant(node) {
+        Meant::Tuple(items) => {
+            return write_items(program, items, depth, "(", if items.len() == 1 { ",)" } else { ")" }, out);
         }
-    };
-    match program.meant(node) {
+        Meant::Size(sizes) => return write_items(program, sizes, 1, "torch.Size([", "])", out),
         Meant::None => "None".into(),
         Meant::Bool(true) => "True".into(),
         Meant::Bool(false) => "False".into(),
-        Meant::Int(value) => value.to_string(),
-        Meant::BigInt(bytes) => BigInt::from_signed_bytes_le(bytes).to_string(),
-        Meant::Float(value) => float(value),
-        Meant::Complex(re, im) => complex(re, im),
-        Meant::Str(text) if repr => quoted(text.text),
-        Meant::Str(text) => text.text.to_owned(),
+        Meant::Int(value) => value.to_string().into(),
+        Meant::BigInt(bytes) if bytes.len() > INT_BYTES => format!("<int of {} bytes>", bytes.len()).into(),
+        Meant::BigInt(bytes) => BigInt::from_signed_bytes_le(bytes).to_string().into(),
+        Meant::Float(value) => float(value).into(),
+        Meant::Complex(re, im) => complex(re, im).into(),
+        Meant::Str(text) if repr => quoted(text.text).into(),
+        Meant::Str(text) => text.text.into(),
         Meant::PyString(bytes) => {
             let text = crate::torch::python2_text(bytes);
-            if repr { quoted(&text) } else { text.into_owned() }
+            if repr { quoted(&text).into() } else { text }
         }
-        Meant::Bytes(bytes) => format!("b{}", quoted_bytes(&bytes)),
-        Meant::Tuple(tuple) => items(tuple),
-        Meant::Size(sizes) => {
-            let sizes: Vec<String> = sizes.iter().map(|&size| plain(program, size, 0, true)).collect();
-            format!("torch.Size([{}])", sizes.join(", "))
-        }
-        Meant::DType(dtype) => format!("torch.{dtype}"),
-        Meant::Layout(name) | Meant::QScheme(name) => format!("torch.{name}"),
+        Meant::Bytes(bytes) => format!("b{}", quoted_bytes(&bytes)).into(),
+        Meant::DType(dtype) => format!("torch.{dtype}").into(),
+        Meant::Layout(name) | Meant::QScheme(name) => format!("torch.{name}").into(),
         Meant::Device(device) if repr => match device.index() {
-            Some(index) => format!("device(type='{}', index={index})", device.type_name()),
-            None => format!("device(type='{device}')"),
+            Some(index) => format!("device(type='{}', index={index})", device.type_name()).into(),
+            None => format!("device(type='{device}')").into(),
         },
-        Meant::Device(device) => device.to_string(),
-        Meant::Global(_) => format!("<{}>", program.qualified_name(node).unwrap_or_default()),
-        _ => format!("<{}>", type_name(program, node)),
+        Meant::Device(device) => device.to_string().into(),
+        Meant::Global(_) => format!("<{}>", program.qualified_name(node).unwrap_or_default()).into(),
+        _ => format!("<{}>", type_name(program, node)).into(),
+    };
+    out.push_str(&text);
+}
+
+/// The items of a tuple, down to `depth` levels. Each item writes something, so the cut bounds the work too.
+fn write_items(program: &Program, items: &[NodeId], depth: usize, open: &str, close: &str, out: &mut String) {
+    out.push_str(open);
+    match depth.checked_sub(1) {
+        None => out.push('…'),
+        Some(depth) => {
+            for (n, &item) in items.iter().enumerate() {
+                if n > 0 {
+                    out.push_str(", ");
+                }
+                if out.len() > TEXT_BYTES {
+                    out.push('…');
+                    break;
+                }
+                write_plain(program, item, depth, true, out);
+            }
+        }
     }
+    out.push_str(close);
 }
 
 /// Python's name of a value's type.

@@ -14,5 +14,7 @@ mod pickle_builder;
 #[path = "../support/zip_builder.rs"]
 mod zip_builder;
 
+mod archives;
 mod oracle;
 mod support;
+mod values;
