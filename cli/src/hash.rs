@@ -29,12 +29,13 @@ impl fmt::Display for Sha {
     }
 }
 
-/// The hashes of all tensors, in their order and on all cores; `None` for those without data.
-pub(crate) fn all(tensors: &[&Tensor]) -> Result<Vec<Option<Sha>>, Error> {
+/// The hashes of all tensors, in their order and on all cores; `None` for those without data. An error comes with the
+/// place of its tensor.
+pub(crate) fn all(tensors: &[&Tensor]) -> Result<Vec<Option<Sha>>, (usize, Error)> {
     let work = tensors.iter().fold(0_usize, |sum, tensor| sum.saturating_add(tensor.nbytes()));
     let threads = std::thread::available_parallelism().map_or(1, NonZero::get).min(work.div_ceil(WORTH_A_THREAD));
     if threads < 2 {
-        return tensors.iter().map(|tensor| one(tensor)).collect();
+        return tensors.iter().enumerate().map(|(n, tensor)| one(tensor).map_err(|error| (n, error))).collect();
     }
     let hashes: Vec<OnceLock<Result<Option<Sha>, Error>>> = tensors.iter().map(|_| OnceLock::new()).collect();
     let next = AtomicUsize::new(0);
@@ -49,8 +50,10 @@ pub(crate) fn all(tensors: &[&Tensor]) -> Result<Vec<Option<Sha>>, Error> {
             });
         }
     });
-    let done = |(hash, tensor): (OnceLock<_>, &&Tensor)| hash.into_inner().unwrap_or_else(|| one(tensor));
-    hashes.into_iter().zip(tensors).map(done).collect()
+    let done = |(n, (hash, tensor)): (usize, (OnceLock<_>, &&Tensor))| {
+        hash.into_inner().unwrap_or_else(|| one(tensor)).map_err(|error| (n, error))
+    };
+    hashes.into_iter().zip(tensors).enumerate().map(done).collect()
 }
 
 /// The hash of one tensor's bytes, row-major and little-endian; `None` if it has no data.

@@ -3,13 +3,13 @@
 use std::fmt::{Display, Write as _};
 
 use serde::{Serialize, Serializer};
-use serde_json::value::RawValue;
+use serde_json::Number;
 use torch_checkpoint::{Format, Kind, Layout, ListedValue, Listing, Tensor, Value};
 
 use crate::failure::Failure;
 use crate::hash::{self, Sha};
 use crate::output::Output;
-use crate::show::{Joined, Numbering, placed, stored_bytes};
+use crate::show::{Joined, Numbering, placed, stored, stored_bytes};
 
 /// Prints a listing; `hashes` are those of its tensors, in order, if they are wanted.
 pub(crate) fn print(format: Format, listing: &Listing<'_>, hashes: Option<&[Option<Sha>]>) -> Result<(), Failure> {
@@ -64,7 +64,8 @@ struct TensorLine<'a> {
     stride: Option<&'a [usize]>,
     storage_offset: usize,
     layout: &'static str,
-    storage: usize,
+    /// `null` for a meta tensor that has none in the file.
+    storage: Option<usize>,
     location: &'a str,
     device: Text<&'a torch_checkpoint::Device>,
     requires_grad: bool,
@@ -111,7 +112,7 @@ impl<'a> TensorLine<'a> {
             stride: (tensor.layout() == Layout::Strided).then(|| tensor.strides()),
             storage_offset: tensor.storage_offset(),
             layout: tensor.layout().name(),
-            storage: storages.number(place.storage()),
+            storage: stored(place).map(|storage| storages.number(storage)),
             location: place.location(),
             device: Text(place.device()),
             requires_grad: tensor.requires_grad(),
@@ -138,7 +139,7 @@ enum Plain<'a> {
     Bool(bool),
     Int(i64),
     /// A number that no Rust type holds.
-    Number(Box<RawValue>),
+    Number(Number),
     Float(f64),
     Text(std::borrow::Cow<'a, str>),
     List(Vec<Plain<'a>>),
@@ -198,9 +199,9 @@ fn plain(value: Value<'_>) -> (&'static str, Plain<'_>) {
 fn int(value: Value<'_>) -> Plain<'_> {
     match value.as_i64() {
         Some(value) => Plain::Int(value),
-        // Digits are JSON; anything else in a `torch.Size` is not.
-        None => match RawValue::from_string(value.to_string()) {
-            Ok(digits) if value.kind() == Kind::Int => Plain::Number(digits),
+        // Digits are a number in JSON; whatever else a forged `torch.Size` has is not.
+        None => match value.to_string().parse() {
+            Ok(number) if value.kind() == Kind::Int => Plain::Number(number),
             _ => text(&value),
         },
     }

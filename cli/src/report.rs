@@ -203,9 +203,22 @@ fn values(output: &mut Output<'_>, listing: &Listing<'_>, screen: Screen, all: b
     if number == 0 {
         return Ok(());
     }
-    output.text(&format!("\nother values ({})\n", count(wide(number))))?;
+    let title = format!("other values ({})", count(wide(number)));
+    output.text(&format!("\n{}\n", fit_end(&title, screen.width)))?;
     let shown = if all { number } else { VALUES };
-    for leaf in values().take(shown) {
+    // The epoch and the learning rate say more than what is deep in lists.
+    let mut depths: Vec<usize> = values().map(|leaf| leaf.path.len()).collect();
+    depths.sort_unstable();
+    let deepest = depths.get(shown.saturating_sub(1)).copied().unwrap_or(usize::MAX);
+    let mut at_deepest = shown.saturating_sub(depths.partition_point(|&depth| depth < deepest));
+    for leaf in values() {
+        let depth = leaf.path.len();
+        if depth > deepest || depth == deepest && at_deepest == 0 {
+            continue;
+        }
+        if depth == deepest {
+            at_deepest = at_deepest.saturating_sub(1);
+        }
         let name = name(&leaf.path);
         let name = fit_middle(&name, screen.width / 2);
         let line = format!("  {name} = {}", described(leaf.value));

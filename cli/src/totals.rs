@@ -92,13 +92,13 @@ pub(crate) fn lines(checkpoint: &Checkpoint, listing: &Listing<'_>, columns: usi
     if sums.tensors > 0 {
         let parameters = match sums.parameters {
             0 => String::new(),
-            all if all == sums.tensors => ", all of them parameters".to_owned(),
-            some => format!(", {} of them", plural(some, "parameter")),
+            all if all == sums.tensors => ", all parameters".to_owned(),
+            some => format!(", of them {}", plural(some, "parameter")),
         };
         lines.push(("tensors", format!("{}{parameters}", count(wide(sums.tensors)))));
         lines.push(("elements", count(sums.elements)));
         let shared = sums.storages.values().filter(|&&tensors| tensors > 1).count();
-        let once = if shared > 0 { format!(", {} of them shared", count(wide(shared))) } else { String::new() };
+        let once = if shared > 0 { format!(" ({} shared)", count(wide(shared))) } else { String::new() };
         let storages = plural(sums.storages.len(), "storage");
         lines.push(("bytes", format!("{}; {} in {storages}{once}", size(sums.bytes), size(sums.stored))));
         lines.push((if sums.devices.counts.len() == 1 { "device" } else { "devices" }, sums.devices.line()));

@@ -9,6 +9,7 @@ use torch_checkpoint::{Device, Error, LoadOptions, Storage};
 use crate::args::Verify;
 use crate::failure::Failure;
 use crate::output::Output;
+use crate::text::{clean, count, plural};
 
 pub(crate) fn run(args: &Verify) -> Result<ExitCode, Failure> {
     let mut sound = true;
@@ -43,6 +44,7 @@ fn verify(path: &Path) -> Result<String, Vec<Error>> {
     let tensors = checkpoint.tensors().map_err(one)?.len();
     let data = checkpoint.storages().filter(|storage| *storage.device() != Device::Meta);
     let bytes = data.map(Storage::nbytes).fold(0, u64::saturating_add);
-    let path = path.display();
-    Ok(format!("{path}: ok ({tensors} {}, {bytes} bytes)\n", if tensors == 1 { "tensor" } else { "tensors" }))
+    let path = path.to_string_lossy();
+    let path = clean(&path);
+    Ok(format!("{path}: ok ({}, {} bytes)\n", plural(tensors, "tensor"), count(bytes)))
 }
