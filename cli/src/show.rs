@@ -37,9 +37,10 @@ fn hashes(args: &Show, listing: &Listing<'_>) -> Result<Vec<Option<Sha>>, Failur
     let (leaves, tensors): (Vec<&ListedValue<'_>>, Vec<&Tensor>) =
         listing.leaves.iter().filter_map(|leaf| Some((leaf, leaf.value.as_tensor()?))).unzip();
     hash::all(&tensors).map_err(|(place, error)| {
-        let name = leaves.get(place).map(|leaf| Joined(&leaf.path).to_string()).unwrap_or_default();
         let path = args.path.to_string_lossy();
-        Failure::Message(format!("{}: tensor `{}`: {error}", clean(&path), clean(&name)))
+        let name = leaves.get(place).filter(|leaf| !leaf.path.is_empty()).map(|leaf| Joined(&leaf.path).to_string());
+        let tensor = name.map_or(String::new(), |name| format!("tensor `{}`: ", clean(&name)));
+        Failure::Message(format!("{}: {tensor}{error}", clean(&path)))
     })
 }
 
