@@ -15,6 +15,10 @@ mod pickle_builder;
 mod zip_builder;
 
 mod archives;
+mod devices;
 mod oracle;
+mod state_dict;
 mod support;
+mod tensors;
 mod values;
+mod which_dict;
