@@ -14,8 +14,11 @@ mod pickle_builder;
 #[path = "../support/zip_builder.rs"]
 mod zip_builder;
 
+mod architecture;
 mod archives;
 mod devices;
+mod forged;
+mod hostile;
 mod oracle;
 mod state_dict;
 mod support;

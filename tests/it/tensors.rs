@@ -347,7 +347,7 @@ fn case_083_views_beyond_the_storage() {
         (&[4, 7], 0, &[6, 1], "does not fit"),
         (&[24], 1, &[1], "does not fit"),
         (&[1], 24, &[1], "does not fit"),
-        (&[24], -1, &[1], "offset -1"),
+        (&[24], -1, &[1], "negative"),
         (&[2], 1, &[-1], "negative"),
         (&[-1], 0, &[1], "negative"),
         (&[0, -1], 0, &[1, 1], "negative"),
