@@ -203,7 +203,7 @@ impl Geometry {
 }
 
 fn checked(what: &str, declared: i64) -> Result<usize, Error> {
-    usize::try_from(declared).map_err(|_| Error::malformed(format!("a tensor has the {what} {declared}")))
+    usize::try_from(declared).map_err(|_| Error::malformed(format!("a tensor has the negative {what} {declared}")))
 }
 
 /// The number of elements, `None` if it is more than [`MAX_NUMEL`].

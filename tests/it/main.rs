@@ -14,7 +14,14 @@ mod pickle_builder;
 #[path = "../support/zip_builder.rs"]
 mod zip_builder;
 
+mod architecture;
 mod archives;
+mod devices;
+mod forged;
+mod hostile;
 mod oracle;
+mod state_dict;
 mod support;
+mod tensors;
 mod values;
+mod which_dict;

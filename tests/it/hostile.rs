@@ -1,0 +1,224 @@
+//! Damaged and forged files: an error or a value, never a panic, and quickly (case 111).
+
+use std::io::Read;
+use std::time::{Duration, Instant};
+
+use torch_checkpoint::half::{bf16, f16};
+use torch_checkpoint::{Checkpoint, Complex, Element, Error, Limits, LoadOptions, Tensor, Value};
+
+use crate::support::fixture;
+use crate::zip_builder::{Record, ZipBuilder, torch_archive};
+
+/// Small files that together have most of what a pickle can hold.
+const FIXTURES: [&str; 3] =
+    ["zip/torch-2.15/views.pt", "zip/torch-2.15/conj_neg.pt", "rewritten/big_endian_no_storage_class.pt"];
+
+/// The time for one file; a debug build on a busy machine takes a few milliseconds.
+const QUICKLY: Duration = Duration::from_secs(5);
+
+fn read_as<T: Element>(tensor: &Tensor) -> Result<(), Error> {
+    let copy = tensor.to_vec::<T>().map(|values| values.len());
+    if let (Ok(slice), Ok(len)) = (tensor.as_slice::<T>(), &copy) {
+        assert_eq!(slice.len(), *len);
+    }
+    copy.map(drop)
+}
+
+/// Every way of reading a tensor.
+fn read_tensor(tensor: &Tensor) {
+    let bytes = tensor.bytes();
+    if let Ok(bytes) = &bytes {
+        assert_eq!(bytes.len(), tensor.nbytes());
+        let mut copy = vec![0; tensor.nbytes()];
+        tensor.copy_to(&mut copy).unwrap();
+        assert_eq!(**bytes, *copy);
+        assert_eq!(*tensor.detach().unwrap().bytes().unwrap(), **bytes);
+    }
+    let _ = (read_as::<f64>(tensor), read_as::<f32>(tensor), read_as::<f16>(tensor), read_as::<bf16>(tensor));
+    let _ = (read_as::<i64>(tensor), read_as::<i32>(tensor), read_as::<i16>(tensor), read_as::<i8>(tensor));
+    let _ = (read_as::<u64>(tensor), read_as::<u32>(tensor), read_as::<u16>(tensor), read_as::<u8>(tensor));
+    let _ = (read_as::<bool>(tensor), read_as::<Complex<f64>>(tensor), read_as::<Complex<f32>>(tensor));
+    let _ = (read_as::<Complex<f16>>(tensor), read_as::<Complex<bf16>>(tensor));
+    let _ = (tensor.cast::<f64>(), tensor.cast::<f32>(), tensor.cast::<f16>(), tensor.cast::<bf16>());
+    for dim in 0..tensor.shape().len().min(3) {
+        let _ = tensor.select(dim, 0).and_then(|view| view.bytes().map(drop));
+        let _ = tensor.narrow(dim, 0, 1).and_then(|view| view.bytes().map(drop));
+        let _ = tensor.transpose(0, dim).and_then(|view| view.bytes().map(drop));
+    }
+    let _ = tensor.reshape(&[tensor.numel()]).and_then(|view| view.bytes().map(drop));
+    for (_, component) in tensor.components() {
+        let _ = component.bytes();
+    }
+    assert!(format!("{tensor:?}").len() < 2000);
+}
+
+fn read_value(value: Value<'_>) {
+    let _ = (value.to_string(), value.type_name(), value.len(), value.attributes().count(), value.args().len());
+    let _ = (value.as_i64(), value.as_f64(), value.as_str(), value.as_bytes(), value.as_device(), value.as_name());
+    let _ = (value.get("x").is_some(), value.get(0).is_some(), value.iter().len(), value.entries().count());
+}
+
+fn read_everything(checkpoint: &Checkpoint) {
+    for entry in checkpoint.tensors().unwrap_or_default() {
+        let _ = entry.name();
+        read_tensor(entry.tensor());
+    }
+    if let Ok(listing) = checkpoint.leaves("") {
+        listing.leaves.iter().for_each(|leaf| read_value(leaf.value));
+    }
+    read_value(checkpoint.root());
+    let _ = (checkpoint.get("a.b"), checkpoint.globals().len(), checkpoint.storages().len());
+    if let Ok(weights) = checkpoint.state_dict() {
+        let _ = (weights.tied(), weights.metadata().is_some(), weights.strip_prefix("module.").is_ok());
+        let _ = (weights.check(["x"]), weights.prefix("a"), weights.others().count());
+    }
+}
+
+/// Opens a file and reads all of it in every way.
+fn survives(what: impl Fn() -> String, bytes: Vec<u8>, verify: bool) -> bool {
+    let start = Instant::now();
+    let mut limits = Limits::default();
+    limits.materialised_bytes = 1 << 20;
+    limits.decompressed_bytes = 1 << 20;
+    limits.names = 10_000;
+    let opened = LoadOptions::new().limits(limits).verify_checksums(verify).open_bytes(bytes);
+    match &opened {
+        Ok(checkpoint) => read_everything(checkpoint),
+        Err(error) => {
+            let sentence = error.to_string();
+            assert!(sentence.lines().count() == 1 && sentence.len() < 4000, "{}: {sentence}", what());
+        }
+    }
+    assert!(start.elapsed() < QUICKLY, "{}: {:?}", what(), start.elapsed());
+    opened.is_ok()
+}
+
+/// Damage of one byte.
+fn damaged(bytes: &[u8], place: usize) -> impl Iterator<Item = Vec<u8>> + '_ {
+    let bit = 1_u8 << (place % 8);
+    [0x00, 0xff, bytes[place] ^ bit, bytes[place].wrapping_add(1)]
+        .into_iter()
+        .filter(move |&new| new != bytes[place])
+        .map(move |new| {
+            let mut copy = bytes.to_vec();
+            copy[place] = new;
+            copy
+        })
+}
+
+/// Every place of the first and last kilobyte, and every seventh between.
+fn places(len: usize) -> impl Iterator<Item = usize> {
+    (0..len).filter(move |place| *place < 1024 || place + 1024 > len || place % 7 == 0)
+}
+
+#[test]
+fn case_111_truncated_anywhere() {
+    for name in FIXTURES {
+        let bytes = std::fs::read(fixture(name)).unwrap();
+        assert!(survives(|| name.into(), bytes.clone(), true), "{name}");
+        for len in 0..bytes.len() {
+            let loaded = survives(|| format!("{name} cut to {len}"), bytes[..len].to_vec(), false);
+            assert!(!loaded, "{name} cut to {len} bytes of {} loads", bytes.len());
+        }
+    }
+}
+
+#[test]
+fn case_111_any_byte_damaged() {
+    for name in FIXTURES {
+        let bytes = std::fs::read(fixture(name)).unwrap();
+        for place in places(bytes.len()) {
+            for (n, copy) in damaged(&bytes, place).enumerate() {
+                survives(|| format!("{name} at {place}, damage {n}"), copy, n % 2 == 0);
+            }
+        }
+    }
+}
+
+/// The pickle and the storages of a file, as the `zip` crate reads them.
+fn records(path: &str) -> (Vec<u8>, Vec<(String, Vec<u8>)>) {
+    let mut archive = zip::ZipArchive::new(std::io::Cursor::new(std::fs::read(fixture(path)).unwrap())).unwrap();
+    let (mut pickle, mut storages) = (Vec::new(), Vec::new());
+    for index in 0..archive.len() {
+        let mut record = archive.by_index(index).unwrap();
+        let name = record.name().unwrap().into_owned();
+        let mut bytes = Vec::new();
+        record.read_to_end(&mut bytes).unwrap();
+        match name.split_once('/').unwrap().1 {
+            "data.pkl" => pickle = bytes,
+            other => {
+                if let Some(key) = other.strip_prefix("data/") {
+                    storages.push((key.to_owned(), bytes));
+                }
+            }
+        }
+    }
+    (pickle, storages)
+}
+
+/// Damage under a right checksum, which forgers write too: it reaches the pickle machine.
+#[test]
+fn case_111_any_byte_of_the_pickle_forged() {
+    for name in [
+        "zip/torch-2.15/views.pt",
+        "zip/torch-2.15/conj_neg.pt",
+        "zip/torch-2.15/parameters.pt",
+        "zip/torch-2.15/containers.pt",
+        "zip/torch-2.15/recursive.pt",
+        "zip/torch-2.15/protocol_4.pt",
+    ] {
+        let (pickle, storages) = records(name);
+        let storages: Vec<(&str, &[u8])> = storages.iter().map(|(key, data)| (&**key, data.as_slice())).collect();
+        assert!(survives(|| name.into(), torch_archive(&pickle, &storages), true), "{name}");
+        for place in 0..pickle.len() {
+            for (n, copy) in damaged(&pickle, place).enumerate() {
+                survives(|| format!("{name}: pickle at {place}, damage {n}"), torch_archive(&copy, &storages), false);
+            }
+            if place % 3 == 0 {
+                let cut = &pickle[..place];
+                let loaded =
+                    survives(|| format!("{name}: pickle cut to {place}"), torch_archive(cut, &storages), false);
+                assert!(!loaded, "{name}: a pickle cut to {place} bytes loads");
+            }
+        }
+    }
+}
+
+/// Deflated records damaged: the inflater and its bounds.
+#[test]
+fn case_111_any_byte_of_a_deflated_file_damaged() {
+    let (pickle, storages) = records("zip/torch-2.15/views.pt");
+    let mut builder =
+        ZipBuilder::new().plain().with(Record::new("a/data.pkl", pickle)).with(Record::new("a/version", "3"));
+    for (key, data) in storages {
+        builder = builder.with(Record::new(format!("a/data/{key}"), data));
+    }
+    let bytes = builder.change_all(|record| record.deflate = true).build();
+    assert!(survives(String::new, bytes.clone(), true));
+    for place in 0..bytes.len() {
+        for (n, copy) in damaged(&bytes, place).enumerate() {
+            survives(|| format!("deflated at {place}, damage {n}"), copy, n % 2 == 0);
+        }
+    }
+}
+
+#[test]
+fn bytes_that_are_no_file_of_ours() {
+    let mut state = 0x2545_f491_4f6c_dd1d_u64;
+    for len in 0..2_000 {
+        let mut bytes: Vec<u8> = (0..len % 97)
+            .map(|_| {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                (state >> 56) as u8
+            })
+            .collect();
+        if len % 3 == 0 {
+            bytes.splice(0..0, *b"PK\x03\x04");
+        }
+        if len % 5 == 0 {
+            bytes.extend_from_slice(b"PK\x05\x06\0\0\0\0\x01\0\x01\0");
+            bytes.resize(bytes.len() + 10, (len % 3) as u8);
+        }
+        assert!(!survives(|| format!("noise {len}"), bytes, false));
+    }
+}
