@@ -10,16 +10,12 @@
 )]
 
 use std::hash::BuildHasher;
-use std::io::Cursor;
 use std::ops::Range;
 use std::sync::atomic::AtomicU64;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
-use zip::CompressionMethod;
-use zip::read::{ArchiveOffset, Config, ZipArchive};
-use zip::result::ZipError;
 
-use super::bytes::u16_at;
+use super::central::{CentralHeader, code_page_437, method_name};
 use super::end::{CENTRAL_HEADER_LEN, End};
 use crate::error::{Error, Shown};
 use crate::source::RecordId;
@@ -70,67 +66,64 @@ impl Directory {
     /// Malformed: damaged headers, duplicate names, overlapping records, sizes beyond the file. Unsupported: encryption,
     /// compression methods other than deflate.
     pub(super) fn read(bytes: &[u8], end: &End) -> Result<Self, Error> {
-        let archive = bytes.get(..end.archive_end).ok_or_else(|| contradiction(end))?;
-        // The default mode guesses the directory's place from its size and gets it wrong for torch's files whose stem
-        // has 21 characters, because torch writes zip64 end records without need.
-        let config = Config { archive_offset: ArchiveOffset::Known(0) };
-        let zip =
-            ZipArchive::with_config(config, Cursor::new(archive)).map_err(|e| damaged(&e).at(end.directory_start))?;
-        if zip.has_duplicate_names() {
-            return Err(duplicate(bytes, end));
-        }
-        if zip.central_directory_start() != end.directory_start || u64::try_from(zip.len()) != Ok(end.records) {
-            return Err(contradiction(end));
-        }
-        let names_len = end.directory_end.saturating_sub(end.directory_start);
-        let names_len = names_len.saturating_sub(end.records.saturating_mul(CENTRAL_HEADER_LEN));
-        let mut directory = Self {
-            names: String::with_capacity(usize::try_from(names_len).unwrap_or(0)),
-            records: Vec::with_capacity(zip.len()),
+        let range = usize::try_from(end.directory_start).ok().zip(usize::try_from(end.directory_end).ok());
+        let directory = range.and_then(|(start, end)| bytes.get(start..end)).ok_or_else(|| contradiction(end))?;
+        // `end` made sure that so many headers can be there.
+        let count = usize::try_from(end.records).map_err(|_| contradiction(end))?;
+        let names_len = end.records.saturating_mul(CENTRAL_HEADER_LEN);
+        let names_len = directory.len().saturating_sub(usize::try_from(names_len).unwrap_or(0));
+        let mut this = Self {
+            names: String::with_capacity(names_len),
+            records: Vec::with_capacity(count),
             raw_names: Vec::new(),
-            by_name: HashTable::with_capacity(zip.len()),
+            by_name: HashTable::with_capacity(count),
             hasher: DefaultHashBuilder::default(),
         };
-        let mut last_header = end.directory_start;
-        for index in 0..zip.len() {
-            let entry = zip.by_index_data(index).map_err(|e| damaged(&e).at(end.directory_start))?;
-            last_header = entry.central_header_start();
-            directory.push(bytes, &entry)?;
+        let mut name = Vec::new();
+        let mut rest = directory;
+        for _ in 0..count {
+            let at = end.directory_end.saturating_sub(u64::try_from(rest.len()).unwrap_or(0));
+            let header = CentralHeader::read(rest)
+                .map_err(|what| Error::malformed(format!("the central directory is damaged: {what}")).at(at))?;
+            rest = rest.get(header.header_len..).unwrap_or_default();
+            // The file may change while it is looked at; a copy does not.
+            name.clear();
+            name.extend_from_slice(header.raw_name);
+            this.push(&name, &header, at)?;
         }
-        drop(zip);
-        let header_end = central_header(bytes, last_header).map(|(_, end)| end);
-        if header_end != Some(end.directory_end) {
+        if !rest.is_empty() {
             return Err(contradiction(end));
         }
-        directory.index()?;
-        directory.make_room(end)?;
-        Ok(directory)
+        this.index()?;
+        this.make_room(end)?;
+        Ok(this)
     }
 
-    fn push(&mut self, bytes: &[u8], entry: &zip::read::ZipFileEntry<'_>) -> Result<(), Error> {
-        let at = entry.central_header_start();
-        let name = entry.name().map_err(|e| damaged(&e).at(at))?;
-        let refuse = |error: Error| Err(error.in_record(&name).at(at));
-        let (raw_name, _) = central_header(bytes, at).ok_or_else(|| {
-            Error::malformed("the file changed while its central directory was read").in_record(&name).at(at)
-        })?;
-        if raw_name != name.as_bytes() {
-            // Names in another encoding. An extra field may also give a second name; for one that is text already
-            // that would be a way to show different names to different readers.
-            if std::str::from_utf8(raw_name).is_ok() {
-                return refuse(Error::malformed("the record has two names: its extra fields contradict its header"));
+    fn push(&mut self, raw_name: &[u8], header: &CentralHeader<'_>, at: u64) -> Result<(), Error> {
+        let decoded;
+        let name = match (std::str::from_utf8(raw_name), header.second_name) {
+            (Ok(name), _) => name,
+            (Err(_), second) => {
+                let second = second.and_then(|second| String::from_utf8(second.to_vec()).ok());
+                decoded = second.unwrap_or_else(|| code_page_437(raw_name));
+                &decoded
             }
+        };
+        let refuse = |error: Error| Err(error.in_record(name).at(at));
+        if raw_name != name.as_bytes() {
             let id = u32::try_from(self.records.len()).unwrap_or(u32::MAX);
             self.raw_names.push((id, raw_name.into()));
+        } else if header.second_name.is_some_and(|second| second != raw_name) {
+            // For a name that is text already, that would be a way to show different names to different readers.
+            return refuse(Error::malformed("the record has two names: its extra fields contradict its header"));
         }
-        let flags = entry.flags().as_u16();
         // Bit 0: encrypted; bit 6: strong encryption; bit 13: masked headers (APPNOTE 4.4.4).
-        if flags & ENCRYPTED != 0 {
+        if header.flags & ENCRYPTED != 0 {
             return refuse(Error::unsupported("the record is encrypted; save the checkpoint without a password"));
         }
-        let method = match entry.compression() {
-            CompressionMethod::Stored => Method::Stored,
-            CompressionMethod::Deflated => Method::Deflated,
+        let method = match header.method {
+            0 => Method::Stored,
+            8 => Method::Deflated,
             other => {
                 return refuse(Error::unsupported(format!(
                     "the record is compressed with {}; only stored and deflated records are read: repack the archive with one of these",
@@ -138,25 +131,24 @@ impl Directory {
                 )));
             }
         };
-        if method == Method::Stored && entry.compressed_size() != entry.size() {
+        if method == Method::Stored && header.packed_len != header.len {
             return refuse(Error::malformed(format!(
                 "the record is stored as it is, but declares {} bytes in the archive and {} unpacked",
-                entry.compressed_size(),
-                entry.size()
+                header.packed_len, header.len
             )));
         }
         let start = self.names.len();
-        self.names.push_str(&name);
+        self.names.push_str(name);
         let (Ok(start), Ok(end)) = (u32::try_from(start), u32::try_from(self.names.len())) else {
             return refuse(Error::limit("the records' names take more than 4 GiB"));
         };
         self.records.push(Record {
             name: start..end,
-            header_start: entry.header_start(),
+            header_start: header.header_start,
             room_end: 0,
-            packed_len: entry.compressed_size(),
-            len: entry.size(),
-            crc: entry.crc32(),
+            packed_len: header.packed_len,
+            len: header.len,
+            crc: header.crc,
             method,
             checked_start: AtomicU64::new(0),
         });
@@ -181,13 +173,22 @@ impl Directory {
     /// Gives each record the room up to the next one's header, and checks that what it declares fits in there. Two
     /// records can then never share bytes.
     fn make_room(&mut self, end: &End) -> Result<(), Error> {
-        let mut order: Vec<(u64, u32)> = self.records.iter().map(|record| record.header_start).zip(0..).collect();
-        if !order.is_sorted() {
+        let starts = self.records.iter().map(|record| record.header_start);
+        let mut order: Vec<(u64, u32)> = Vec::new();
+        if !starts.clone().is_sorted() {
+            order.extend(starts.zip(0..));
             order.sort_unstable();
         }
-        let mut next_starts = order.iter().skip(1).map(|&(start, next)| (start, Some(next)));
-        for &(start, id) in &order {
-            let (room_end, next) = next_starts.next().unwrap_or((end.directory_start, None));
+        let in_order = |this: &Self, position: usize| match order.get(position) {
+            Some(&(start, id)) => Some((start, id)),
+            None => Some((this.records.get(position)?.header_start, u32::try_from(position).ok()?)),
+        };
+        for position in 0..self.records.len() {
+            let Some((start, id)) = in_order(self, position) else { continue };
+            let (room_end, next) = match in_order(self, position.saturating_add(1)) {
+                Some((start, next)) => (start, Some(next)),
+                None => (end.directory_start, None),
+            };
             let raw_name_len = u64::try_from(self.raw_name(RecordId(id)).len()).unwrap_or(u64::MAX);
             let Some(record) = self.records.get_mut(usize::try_from(id).unwrap_or(usize::MAX)) else { continue };
             record.room_end = room_end;
@@ -287,61 +288,10 @@ fn join_hashes(folder: u64, base: u64) -> u64 {
     folder.rotate_left(1) ^ base
 }
 
-/// A central header's raw name, and where the header ends.
-fn central_header(bytes: &[u8], at: u64) -> Option<(&[u8], u64)> {
-    let header = bytes.get(usize::try_from(at).ok()?..)?;
-    let name_len = u16_at(header, 28)?;
-    let extra_len = u64::from(u16_at(header, 30)?);
-    let comment_len = u64::from(u16_at(header, 32)?);
-    let name_end = CENTRAL_HEADER_LEN.checked_add(u64::from(name_len))?;
-    let name = header.get(usize::try_from(CENTRAL_HEADER_LEN).ok()?..usize::try_from(name_end).ok()?)?;
-    Some((name, at.checked_add(name_end)?.checked_add(extra_len)?.checked_add(comment_len)?))
-}
-
-/// Walks the headers once more to find the name that comes twice: the `zip` crate only says that there is one.
-fn duplicate(bytes: &[u8], end: &End) -> Error {
-    let mut seen = std::collections::HashSet::new();
-    let mut at = end.directory_start;
-    while let Some((name, next)) = central_header(bytes, at).filter(|_| at < end.directory_end) {
-        if !seen.insert(name) {
-            return duplicate_of(&String::from_utf8_lossy(name)).at(at);
-        }
-        at = next;
-    }
-    Error::malformed("two records of the archive have the same name").at(end.directory_start)
-}
-
 fn duplicate_of(name: &str) -> Error {
     Error::malformed("two records of the archive have this name; readers disagree on which one counts").in_record(name)
 }
 
 fn contradiction(end: &End) -> Error {
     Error::malformed("the central directory contradicts the archive's end record").at(end.directory_start)
-}
-
-fn damaged(error: &ZipError) -> Error {
-    match error {
-        ZipError::UnsupportedArchive(what) => Error::unsupported(format!("the zip archive cannot be read: {what}")),
-        other => Error::malformed(format!("the central directory is damaged: {other}")),
-    }
-}
-
-/// The names of APPNOTE 4.4.5.
-fn method_name(method: CompressionMethod) -> String {
-    #[expect(deprecated, reason = "the only way to learn the number of a method that the `zip` crate cannot unpack")]
-    let CompressionMethod::Unsupported(number) = method else { return method.to_string() };
-    let name = match number {
-        1 => "Shrink",
-        2..=5 => "Reduce",
-        6 => "Implode",
-        9 => "Deflate64",
-        12 => "bzip2",
-        14 => "LZMA",
-        93 => "Zstandard",
-        95 => "XZ",
-        98 => "PPMd",
-        99 => "AES encryption",
-        _ => return format!("the unknown method {number}"),
-    };
-    format!("{name} (method {number})")
 }

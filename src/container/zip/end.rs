@@ -1,7 +1,7 @@
 //! Where is the central directory, and how many records does it declare? (APPNOTE 4.3.14 to 4.3.16)
 //!
-//! The `zip` crate finds the directory as well, but settles doubts by trying one candidate after the other. Two readers
-//! that settle them differently see two different archives in one file, so doubts are errors here.
+//! Other readers settle doubts by trying one candidate after the other. Two readers that settle them differently see two
+//! different archives in one file, so doubts are errors here.
 #![deny(
     clippy::arithmetic_side_effects,
     clippy::cast_possible_truncation,
@@ -31,8 +31,6 @@ pub(super) struct End {
     pub(super) directory_end: u64,
     /// The number of headers in it.
     pub(super) records: u64,
-    /// Where the archive ends, with its comment. What follows does not belong to it.
-    pub(super) archive_end: usize,
 }
 
 /// The two forms of the end record say the same things.
@@ -59,8 +57,7 @@ pub(super) fn find(bytes: &[u8]) -> Option<usize> {
 pub(super) fn read(bytes: &[u8], limits: &Limits) -> Result<End, Error> {
     let at = find(bytes).ok_or_else(|| missing(bytes))?;
     // `find` made sure that the record and its comment lie inside.
-    let (classic, comment_len) = classic_end(bytes, at).ok_or_else(|| missing(bytes))?;
-    let archive_end = at.saturating_add(END_LEN).saturating_add(usize::from(comment_len));
+    let classic = classic_end(bytes, at).ok_or_else(|| missing(bytes))?;
     let (declared, records_start) = match zip64_end(bytes, at)? {
         Some((end64, end64_at)) => {
             agree(&classic, &end64).map_err(|what| {
@@ -89,12 +86,7 @@ pub(super) fn read(bytes: &[u8], limits: &Limits) -> Result<End, Error> {
         .at(offset(at)));
     }
     Limits::check("records", declared.records, limits.records)?;
-    Ok(End {
-        directory_start: declared.directory_start,
-        directory_end: records_start,
-        records: declared.records,
-        archive_end,
-    })
+    Ok(End { directory_start: declared.directory_start, directory_end: records_start, records: declared.records })
 }
 
 fn offset(at: usize) -> u64 {
@@ -121,16 +113,15 @@ fn misplaced(declared: &Declared, directory_end: Option<u64>, records_start: u64
     ))
 }
 
-fn classic_end(bytes: &[u8], at: usize) -> Option<(Declared, u16)> {
+fn classic_end(bytes: &[u8], at: usize) -> Option<Declared> {
     let record = bytes.get(at..)?.get(..END_LEN)?;
     let records = u16_at(record, 10)?;
-    let declared = Declared {
+    Some(Declared {
         disks_differ: u16_at(record, 4)? != 0 || u16_at(record, 6)? != 0 || u16_at(record, 8)? != records,
         records: u64::from(records),
         directory_len: u64::from(u32_at(record, 12)?),
         directory_start: u64::from(u32_at(record, 16)?),
-    };
-    Some((declared, u16_at(record, 20)?))
+    })
 }
 
 /// torch writes the zip64 records always, so they count whenever they are there, not only for saturated fields.

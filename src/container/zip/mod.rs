@@ -10,6 +10,7 @@
 )]
 
 mod bytes;
+mod central;
 mod contents;
 mod directory;
 mod end;
