@@ -14,5 +14,8 @@ mod pickle_builder;
 #[path = "../support/zip_builder.rs"]
 mod zip_builder;
 
+mod deserialize;
 mod oracle;
+#[cfg(feature = "serde-pickle")]
+mod serde_pickle;
 mod support;
