@@ -229,8 +229,27 @@ impl<'de> Deserializer<'de> for Reader<'_, 'de> {
 
     scalars! {
         deserialize_bool deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64 deserialize_u8
-        deserialize_u16 deserialize_u32 deserialize_u64 deserialize_char deserialize_str deserialize_string deserialize_unit
-        deserialize_identifier
+        deserialize_u16 deserialize_u32 deserialize_u64 deserialize_unit
+    }
+
+    /// serde's own text types would take bytes that happen to be UTF-8; in Python `b"x"` is no `str`.
+    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+        match self.plain(Prefer::Scalar)? {
+            Plain::Bytes(bytes) => Err(Failure::invalid_type(Unexpected::Bytes(&bytes), &visitor)),
+            plain => self.visit_plain(plain, visitor),
+        }
+    }
+
+    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+        self.deserialize_str(visitor)
+    }
+
+    fn deserialize_char<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+        self.deserialize_str(visitor)
+    }
+
+    fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+        self.deserialize_str(visitor)
     }
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {

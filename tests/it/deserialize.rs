@@ -24,6 +24,13 @@ fn read<T: for<'de> Deserialize<'de>>(code: Code) -> Result<T, Error> {
     made(&code).root().deserialize()
 }
 
+/// The same with a small limit on values.
+fn read_few<T: for<'de> Deserialize<'de>>(code: Code) -> Result<T, Error> {
+    let mut limits = torch_checkpoint::Limits::default();
+    limits.names = 100_000;
+    LoadOptions::new().limits(limits).open_bytes(torch_file(&code, &[]))?.root().deserialize()
+}
+
 #[track_caller]
 fn refused<T: for<'de> Deserialize<'de> + std::fmt::Debug>(code: Code, words: &[&str]) {
     let error = read::<T>(code).unwrap_err();
@@ -82,7 +89,7 @@ fn hyper_parameters_are_read_from_beside_the_weights() {
     assert_eq!((run.args.resume, run.args.milestones, run.args.ema), (None, [5, 10], false));
     assert_eq!((run.git.commit.len(), run.git.dirty, run.absent), (40, false, None));
     let group = &run.optimizer.param_groups[0];
-    assert_eq!((group.betas, group.params.len(), group.initial_lr), ((0.9, 0.999), 10, 0.01));
+    assert_eq!((group.betas, group.params.len(), group.initial_lr), ((0.9, 0.999), 11, 0.01));
     assert_eq!((&*run.numpy_rng_state.0, run.numpy_rng_state.1.len()), ("MT19937", 624));
     // `numpy.random.seed(7)` begins its state so.
     assert_eq!(run.numpy_rng_state.1[0], 7);
@@ -232,7 +239,7 @@ fn a_tensor_is_never_a_value() {
 }
 
 #[test]
-fn case_numpy_scalars_and_arrays_are_numbers() {
+fn numpy_scalars_and_arrays_are_numbers() {
     let checkpoint = file("numpy_inside.pt");
     assert_eq!(checkpoint.deserialize::<f64>("scalar").unwrap(), 2.5);
     assert_eq!(checkpoint.deserialize::<Vec<f32>>("array").unwrap(), [0.0, 1.0, 2.0, 3.0]);
@@ -273,13 +280,13 @@ fn numpy_arrays_nest_by_dimension_in_both_orders() {
     assert_eq!(read::<[[u8; 3]; 2]>(numpy_array(&[2, 3], false, &[1, 2, 3, 4, 5, 6])).unwrap(), rows);
     assert_eq!(read::<[[u8; 3]; 2]>(numpy_array(&[2, 3], true, &[1, 4, 2, 5, 3, 6])).unwrap(), rows);
     assert_eq!(read::<u8>(numpy_array(&[], false, &[9])).unwrap(), 9);
-    assert_eq!(read::<Vec<u8>>(numpy_array(&[0], false, &[])).unwrap(), []);
+    assert!(read::<Vec<u8>>(numpy_array(&[0], false, &[])).unwrap().is_empty());
     refused::<[[u8; 2]; 2]>(numpy_array(&[2, 3], false, &[1, 2, 3, 4, 5, 6]), &["0: invalid length 3"]);
     for (shape, data) in [(&[2, 3][..], &[0; 5][..]), (&[i64::MAX, i64::MAX], &[]), (&[-1], &[]), (&[1; 65], &[0])] {
         refused::<Vec<IgnoredAny>>(numpy_array(shape, false, data), &["_reconstruct"]);
     }
     // A billion empty rows cost no more than the limit on values.
-    let error = read::<Vec<Vec<u8>>>(numpy_array(&[1 << 30, 0], false, &[])).unwrap_err();
+    let error = read_few::<Vec<Vec<u8>>>(numpy_array(&[1 << 30, 0], false, &[])).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Limit);
 }
 
@@ -487,13 +494,13 @@ fn shared_containers_cannot_multiply_without_end() {
         let references = (0..9).map(|_| get(level - 1));
         code = memo(level, list(std::iter::once(code).chain(references)));
     }
-    for error in [read::<serde_json::Value>(code.clone()).unwrap_err(), read::<Nested>(code).unwrap_err()] {
+    for error in [read_few::<serde_json::Value>(code.clone()).unwrap_err(), read_few::<Nested>(code).unwrap_err()] {
         assert_eq!(error.kind(), ErrorKind::Limit);
         says(&error, &["Limits::names"]);
     }
     let long = "x".repeat(1 << 20);
-    let copies = list(std::iter::once(memo(0, text(&long))).chain((0..5000).map(|_| get(0))));
-    assert_eq!(read::<Lengths>(copies).unwrap_err().kind(), ErrorKind::Limit);
+    let copies = list(std::iter::once(memo(0, text(&long))).chain((0..50).map(|_| get(0))));
+    assert_eq!(read_few::<Lengths>(copies).unwrap_err().kind(), ErrorKind::Limit);
 }
 
 /// Lists in lists, of which nothing is kept.
