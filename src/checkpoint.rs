@@ -146,6 +146,44 @@ impl Checkpoint {
         self.find(path).map(|node| self.value(node))
     }
 
+    /// Reads the value at a dotted path (as [`get`](Self::get) takes it; the empty path is the root) into a type of the
+    /// caller's. Fields that the type does not name are skipped unread, weights among them; see [`Value::deserialize`] for
+    /// what becomes what.
+    ///
+    /// # Errors
+    /// There is nothing under the path, and those of [`Value::deserialize`], with the whole path.
+    ///
+    /// ```
+    /// #[derive(serde::Deserialize)]
+    /// struct Run {
+    ///     epoch: u32,
+    ///     best_metric: f64,
+    ///     args: Args, // an `argparse.Namespace`
+    /// }
+    /// #[derive(serde::Deserialize)]
+    /// struct Args {
+    ///     lr: f64,
+    ///     milestones: Vec<u32>,
+    /// }
+    ///
+    /// let checkpoint = torch_checkpoint::LoadOptions::new().open("fixtures/zip/torch-2.15/training_checkpoint.pt")?;
+    /// let run: Run = checkpoint.deserialize("")?; // the weights beside are not touched
+    /// assert_eq!((run.epoch, run.best_metric, run.args.lr), (12, 0.8125, 0.01));
+    /// assert_eq!(checkpoint.deserialize::<Vec<u32>>("args.milestones")?, run.args.milestones);
+    ///
+    /// let error = checkpoint.deserialize::<bool>("args.name").unwrap_err();
+    /// assert!(error.to_string().ends_with("args.name: invalid type: string \"run-1\", expected a boolean"));
+    /// # Ok::<(), torch_checkpoint::Error>(())
+    /// ```
+    pub fn deserialize<'a, T: serde::Deserialize<'a>>(&'a self, path: &str) -> Result<T, Error> {
+        let read = self.require(path).and_then(|node| {
+            self.value(node)
+                .read()
+                .map_err(|failure| Error::from(if path.is_empty() { failure } else { failure.under(path) }))
+        });
+        read.map_err(|e| self.in_path(e))
+    }
+
     fn find(&self, path: &str) -> Option<NodeId> {
         let root = self.root();
         if path.is_empty() { Some(root.node()) } else { descend(root, path) }

@@ -49,6 +49,7 @@
 //! # Features
 //!
 //! * `mmap` (default): memory-map files. Without it they are read into memory.
+//! * `serde-pickle` (default): `Value::to_serde_pickle`, values as the ecosystem's owned pickle values.
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

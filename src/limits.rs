@@ -21,7 +21,8 @@ pub struct Limits {
     pub pickle_bytes: u64,
     /// Objects of the pickled graph. Default 50 million, about 0.8 GB of memory; a tensor takes about nine.
     pub nodes: u64,
-    /// Nesting that a walk (listing, flattening, deserialising) follows. Default 1,000, Python's own recursion limit.
+    /// Nesting that a walk (listing, flattening) follows. Default 1,000, Python's own recursion limit. Reading into serde's
+    /// types, which recurses, follows at most 128 of them whatever this says, `to_serde_pickle` 256.
     /// Decoding itself has no depth: 200,000 nested lists load and are freed.
     pub nesting: usize,
     /// Dimensions of a tensor. Default 64, torch's own bound for most operations.

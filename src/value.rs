@@ -1,5 +1,9 @@
 //! A borrowed handle on the object graph: everything in the file that is not a tensor, and the tensors too.
 
+mod deserialize;
+mod plain;
+#[cfg(feature = "serde-pickle")]
+mod serde_pickle;
 mod text;
 
 use std::borrow::Cow;

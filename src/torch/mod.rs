@@ -5,6 +5,7 @@ mod coverage;
 mod globals;
 mod locate;
 mod module;
+pub(crate) mod numpy;
 mod persistent_id;
 mod program;
 mod rebuild;

@@ -21,6 +21,8 @@ pub(crate) struct Program {
     tensors: Vec<Tensor>,
     /// By tensor: whether another one was made of it.
     parts: Vec<bool>,
+    /// What a walk over the values may cost.
+    limits: Limits,
 }
 
 /// For each node of the arena the storage or tensor that it stands for. Which of the two follows from the node: a
@@ -66,7 +68,19 @@ impl Program {
         let mut slots = Slots::new(&graph);
         let storages = storages::resolve(&graph, &mut slots, source, map_location)?;
         let rebuilt = Rebuilder::new(&graph, &meanings, &mut slots, &storages, limits).run()?;
-        Ok(Self { graph, meanings, slots, storages, tensors: rebuilt.tensors, parts: rebuilt.parts })
+        Ok(Self {
+            graph,
+            meanings,
+            slots,
+            storages,
+            tensors: rebuilt.tensors,
+            parts: rebuilt.parts,
+            limits: limits.clone(),
+        })
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.limits
     }
 
     pub(crate) fn graph(&self) -> &Graph {

@@ -16,10 +16,13 @@ mod zip_builder;
 
 mod architecture;
 mod archives;
+mod deserialize;
 mod devices;
 mod forged;
 mod hostile;
 mod oracle;
+#[cfg(feature = "serde-pickle")]
+mod serde_pickle;
 mod state_dict;
 mod support;
 mod tensors;
