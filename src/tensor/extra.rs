@@ -7,7 +7,7 @@ use super::shard::Shard;
 /// Kept behind one pointer, so that the usual tensor pays eight bytes for it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Extra {
-    /// The parts of a tensor that is not strided. Its own storage is then one without data.
+    /// The parts of a tensor that is not strided. Its own storage is then that of its values.
     pub(crate) composite: Option<Composite>,
     pub(crate) quantization: Option<Quantization>,
     pub(crate) shard: Option<Shard>,

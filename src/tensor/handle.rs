@@ -90,16 +90,18 @@ impl Tensor {
         self.dtype
     }
 
-    /// The sizes of the dimensions, in elements; empty for a scalar.
+    /// The sizes of the dimensions, in elements; empty for a scalar. Of a sparse tensor those of the dense one, of a nested
+    /// tensor only the number of its components, which have shapes of their own ([`unbind`](Self::unbind)).
     #[must_use]
     pub fn shape(&self) -> &[usize] {
         self.geometry.shape()
     }
 
-    /// For each dimension the distance in the storage from one element to the next, in elements.
+    /// For each dimension the distance in the storage from one element to the next, in elements. Empty for a sparse or
+    /// nested tensor, whose [`components`](Self::components) have strides.
     #[must_use]
     pub fn strides(&self) -> &[usize] {
-        self.geometry.strides()
+        if self.composite().is_some() { &[] } else { self.geometry.strides() }
     }
 
     /// The place in the storage of the first element, in elements.
@@ -108,10 +110,14 @@ impl Tensor {
         self.geometry.offset()
     }
 
-    /// The number of elements: the product of the sizes.
+    /// The number of elements: the product of the sizes, zeros of a sparse tensor included (if there are more than can be
+    /// addressed, the greatest number that can). Of a nested tensor, the elements of the buffer that its components share.
     #[must_use]
     pub fn numel(&self) -> usize {
-        self.geometry.numel()
+        match self.composite() {
+            Some(nested @ (Composite::Views(_) | Composite::Jagged(_))) => nested.values().geometry.numel(),
+            _ => self.geometry.numel(),
+        }
     }
 
     /// The length of [`bytes`](Self::bytes): elements times [`DType::itemsize`] (for the packed `quint4x2` and
@@ -165,7 +171,8 @@ impl Tensor {
         self.layout() == Layout::Strided && self.geometry.is_contiguous()
     }
 
-    /// The storage that the elements lie in, shared with every other view of it.
+    /// The storage that the elements lie in, shared with every other view of it; of a sparse or nested tensor, that of its
+    /// values.
     #[must_use]
     pub fn storage(&self) -> &Storage {
         &self.storage
@@ -174,7 +181,7 @@ impl Tensor {
     /// How the values are laid out. All but [`Layout::Strided`] consist of [`components`](Self::components).
     #[must_use]
     pub fn layout(&self) -> Layout {
-        self.composite().map_or(Layout::Strided, |composite| composite.layout)
+        self.composite().map_or(Layout::Strided, Composite::layout)
     }
 
     pub(super) fn composite(&self) -> Option<&Composite> {
@@ -193,12 +200,28 @@ impl Tensor {
         self.extra.as_ref()?.shard.as_ref()
     }
 
-    /// The tensors that a sparse or nested tensor consists of, with torch's names for them (`indices`, `values`, …);
-    /// nothing for a strided one.
-    pub fn components(&self) -> impl Iterator<Item = (&str, &Self)> {
-        self.composite()
-            .into_iter()
-            .flat_map(|composite| composite.components.iter().map(|(name, tensor)| (*name, tensor)))
+    /// The strided tensors that a sparse or nested tensor is stored as, with torch's names for them; nothing for a strided
+    /// one.
+    ///
+    /// | [`layout`](Self::layout) | components |
+    /// | --- | --- |
+    /// | `SparseCoo` | `indices`, `values` |
+    /// | `SparseCsr`, `SparseBsr` | `crow_indices`, `col_indices`, `values` |
+    /// | `SparseCsc`, `SparseBsc` | `ccol_indices`, `row_indices`, `values` |
+    /// | `Nested` | `buffer`, `sizes`, `strides`, `storage_offsets`; if jagged, `values`, `offsets` and perhaps `lengths` |
+    ///
+    /// They are as in the file, which may lie: [`to_dense`](Self::to_dense) and [`unbind`](Self::unbind) check them.
+    ///
+    /// ```
+    /// let weights = torch_checkpoint::load_state_dict("fixtures/zip/torch-2.15/sparse_coo.pt", None)?;
+    /// let parts: Vec<_> = weights["coalesced"].components().collect();
+    /// let [("indices", indices), ("values", values)] = parts[..] else { panic!() };
+    /// assert_eq!(indices.to_vec::<i64>()?, [0, 1, 2, 2, 0, 1]); // rows, then columns
+    /// assert_eq!(values.as_slice::<f32>()?, [0.5, 1.0, 1.5]);
+    /// # Ok::<(), torch_checkpoint::Error>(())
+    /// ```
+    pub fn components(&self) -> impl Iterator<Item = (&'static str, &Self)> {
+        self.composite().into_iter().flat_map(Composite::parts)
     }
 
     /// The same view of another storage, which has to be as long.
@@ -312,7 +335,12 @@ impl Tensor {
     pub(super) fn require_strided(&self) -> Result<(), Error> {
         match self.layout() {
             Layout::Strided => Ok(()),
-            layout => Err(Error::unsupported(format!("this is a {layout} tensor: read its `components()` instead"))),
+            Layout::Nested => Err(Error::unsupported(
+                "this is a nested tensor: read the tensors that `unbind()` gives, or its `components()`",
+            )),
+            layout => Err(Error::unsupported(format!(
+                "this is a {layout} tensor: call `to_dense()`, or read its `components()`"
+            ))),
         }
     }
 }

@@ -3,6 +3,11 @@
 use std::fmt;
 
 use super::Tensor;
+use super::extra::Extra;
+use super::geometry::Geometry;
+use super::handle::{Marks, TensorParts};
+use super::nested::{Jagged, Views};
+use super::sparse::{Compressed, Coo};
 use crate::error::Error;
 
 /// A tensor's layout, under torch's names.
@@ -39,6 +44,12 @@ impl Layout {
             Self::Nested => "nested",
         }
     }
+
+    /// Whether only some elements are stored, with their places: [`Tensor::to_dense`] puts them there.
+    #[must_use]
+    pub const fn is_sparse(self) -> bool {
+        !matches!(self, Self::Strided | Self::Nested)
+    }
 }
 
 impl fmt::Display for Layout {
@@ -47,23 +58,76 @@ impl fmt::Display for Layout {
     }
 }
 
-/// A tensor that consists of several strided ones.
+/// A tensor that consists of several strided ones. Their shapes and dtypes have been checked against each other, their
+/// data has not been read.
 #[derive(Clone, Debug)]
-pub(crate) struct Composite {
-    pub(super) layout: Layout,
-    pub(super) components: Box<[(&'static str, Tensor)]>,
+pub(crate) enum Composite {
+    Coo(Box<Coo>),
+    Compressed(Box<Compressed>),
+    /// A nested tensor whose components are views of a buffer.
+    Views(Box<Views>),
+    /// A nested tensor whose components are pieces of one dimension.
+    Jagged(Box<Jagged>),
 }
 
 impl Composite {
-    /// # Errors
-    /// A component is not strided itself. So composites never nest, and reading and dropping them has no depth.
-    pub(crate) fn new(layout: Layout, components: Vec<(&'static str, Tensor)>) -> Result<Self, Error> {
-        match components.iter().find(|(_, tensor)| tensor.layout() != Layout::Strided) {
-            None => Ok(Self { layout, components: components.into_boxed_slice() }),
-            Some((name, inner)) => {
-                let inner = inner.layout();
-                Err(Error::unsupported(format!("the {name} of a {layout} tensor are a {inner} tensor")))
-            }
+    pub(super) fn layout(&self) -> Layout {
+        match self {
+            Self::Coo(_) => Layout::SparseCoo,
+            Self::Compressed(compressed) => compressed.layout(),
+            Self::Views(_) | Self::Jagged(_) => Layout::Nested,
         }
+    }
+
+    /// The parts with torch's names for them.
+    pub(super) fn parts(&self) -> impl Iterator<Item = (&'static str, &Tensor)> {
+        let parts: [Option<(&'static str, &Tensor)>; 4] = match self {
+            Self::Coo(coo) => coo.parts(),
+            Self::Compressed(compressed) => compressed.parts(),
+            Self::Views(views) => views.parts(),
+            Self::Jagged(jagged) => jagged.parts(),
+        };
+        parts.into_iter().flatten()
+    }
+
+    /// The part that holds the elements.
+    pub(super) fn values(&self) -> &Tensor {
+        match self {
+            Self::Coo(coo) => coo.values(),
+            Self::Compressed(compressed) => compressed.values(),
+            Self::Views(views) => views.buffer(),
+            Self::Jagged(jagged) => jagged.values(),
+        }
+    }
+
+    /// The same over other parts of the same shapes.
+    pub(super) fn map(&self, part: impl Fn(&Tensor) -> Result<Tensor, Error>) -> Result<Self, Error> {
+        Ok(match self {
+            Self::Coo(coo) => Self::Coo(Box::new(coo.map(part)?)),
+            Self::Compressed(compressed) => Self::Compressed(Box::new(compressed.map(part)?)),
+            Self::Views(views) => Self::Views(Box::new(views.map(part)?)),
+            Self::Jagged(jagged) => Self::Jagged(Box::new(jagged.map(part)?)),
+        })
+    }
+
+    /// The tensor of this shape. It has the dtype, the storage and the gradient flag of its values.
+    ///
+    /// # Errors
+    /// A part is not strided itself. So composites never nest, and reading and dropping them has no depth.
+    pub(super) fn into_tensor(self, shape: &[usize]) -> Result<Tensor, Error> {
+        let layout = self.layout();
+        if let Some((name, part)) = self.parts().find(|(_, part)| part.layout() != Layout::Strided) {
+            let inner = part.layout();
+            return Err(Error::unsupported(format!("the {name} of a {layout} tensor are a {inner} tensor")));
+        }
+        let values = self.values();
+        Ok(Tensor::new(TensorParts {
+            storage: values.storage.clone(),
+            geometry: Geometry::contiguous(shape),
+            dtype: values.dtype,
+            marks: Marks { requires_grad: values.requires_grad(), ..Marks::default() },
+            materialised_bytes: values.materialised_bytes,
+            extra: Extra { composite: Some(self), ..Extra::default() },
+        }))
     }
 }

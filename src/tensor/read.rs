@@ -58,6 +58,7 @@ impl Tensor {
     /// `T` is not the [dtype's type](Element), the strides are not row-major, the elements have to be conjugated or
     /// negated, they are not aligned (an archive that another tool has packed again), or a `bool` is neither 0 nor 1.
     pub fn as_slice<T: Element>(&self) -> Result<&[T], Error> {
+        self.require_strided()?;
         self.require_type::<T>()?;
         if self.resolve()?.is_some() {
             let how = if self.marks.neg { "negated" } else { "conjugated" };
@@ -104,6 +105,7 @@ impl Tensor {
     /// As [`bytes`](Self::bytes), and [`ErrorKind::Caller`](crate::ErrorKind::Caller) if `T` is not the
     /// [dtype's type](Element): [`cast`](Self::cast) converts.
     pub fn to_vec<T: Element>(&self) -> Result<Vec<T>, Error> {
+        self.require_strided()?;
         self.require_type::<T>()?;
         let resolve = self.resolve()?;
         let stored = self.stored()?;
@@ -156,6 +158,7 @@ impl Tensor {
     /// As [`cast`](Self::cast), and [`ErrorKind::Caller`](crate::ErrorKind::Caller) if `into` has another length. What is
     /// in `into` after an error is unspecified.
     pub fn cast_into<T: Float>(&self, into: &mut [T]) -> Result<(), Error> {
+        self.require_strided()?;
         let per_element = cast::numbers_per_element(self.dtype)?;
         self.require_len(into.len(), self.numbers()?, "numbers")?;
         let resolve = self.resolve()?;
@@ -202,11 +205,13 @@ impl Tensor {
     /// As [`bytes`](Self::bytes), and [`ErrorKind::Caller`](crate::ErrorKind::Caller) if `into` is not of
     /// [`nbytes`](Self::nbytes) bytes.
     pub fn copy_to(&self, into: &mut [u8]) -> Result<(), Error> {
+        self.require_strided()?;
         self.require_len(into.len(), self.nbytes(), "bytes")?;
         self.gather(self.stored()?, self.resolve()?, into)
     }
 
-    /// A row-major copy in a storage of its own, which keeps no file open.
+    /// A row-major copy in a storage of its own, which keeps no file open; of a sparse or nested tensor, one over copies of
+    /// its [`components`](Self::components).
     ///
     /// ```no_run
     /// let weights = torch_checkpoint::load_state_dict("model.pth", "cpu")?;
@@ -220,9 +225,12 @@ impl Tensor {
     /// # Errors
     /// As [`bytes`](Self::bytes), except that a tensor on `meta` gives one on `meta`.
     pub fn detach(&self) -> Result<Self, Error> {
-        self.require_strided()?;
         if self.storage.is_meta() {
             return Ok(self.clone());
+        }
+        if let Some(composite) = self.composite() {
+            let copy = composite.map(Self::detach)?.into_tensor(self.shape())?;
+            return Ok(Self { marks: self.marks, ..copy });
         }
         let bytes = match self.bytes()? {
             Cow::Borrowed(bytes) => self.copied(bytes)?,
@@ -289,7 +297,7 @@ impl Tensor {
         Err(Error::caller(format!("the tensor has {needed} {what}, but there is room for {len}")))
     }
 
-    fn afford(&self, len: usize, size: usize) -> Result<(), Error> {
+    pub(super) fn afford(&self, len: usize, size: usize) -> Result<(), Error> {
         let bytes = u64::try_from(len.saturating_mul(size)).unwrap_or(u64::MAX);
         Limits::check("materialised_bytes", bytes, self.materialised_bytes)
     }
@@ -303,7 +311,7 @@ impl Tensor {
     }
 
     /// Fresh memory. The allocator has large blocks zeroed by the system, so they are first touched when they are filled.
-    fn zeroed<T: FromZeros>(&self, len: usize) -> Result<Vec<T>, Error> {
+    pub(super) fn zeroed<T: FromZeros>(&self, len: usize) -> Result<Vec<T>, Error> {
         self.afford(len, size_of::<T>())?;
         T::new_vec_zeroed(len).map_err(|_| no_memory(len.saturating_mul(size_of::<T>())))
     }

@@ -52,6 +52,12 @@ pub(crate) enum Rebuild {
     /// `_rebuild_wrapper_subclass(cls, dtype, size, stride, storage_offset, layout, device, requires_grad)`: a shell
     /// without data
     WrapperSubclass,
+    /// `_rebuild_sparse_tensor(layout, data)`, and `_rebuild_sparse_csr_tensor(layout, data)` of torch 1.9 to 1.13
+    Sparse,
+    /// `_rebuild_nested_tensor(buffer, sizes, strides, storage_offsets)`
+    Nested,
+    /// `torch.nested._internal.nested_tensor._rebuild_njt(dict)`
+    Jagged,
     /// Forms that this version does not read: an error rather than a missing tensor.
     NotYet(&'static str),
 }
@@ -103,6 +109,7 @@ pub(crate) fn meaning(module: &str, name: &str) -> Meaning {
         ("torch._utils", _) => rebuild_function(name).map_or(Meaning::Opaque, Tensor),
         ("torch._tensor", "_rebuild_from_type_v2") => Tensor(Rebuild::FromTypeV2),
         ("torch._tensor", "_rebuild_from_type") => Tensor(Rebuild::FromType),
+        ("torch.nested._internal.nested_tensor", "_rebuild_njt") => Tensor(Rebuild::Jagged),
         ("torch.nn.parameter" | "torch.nn", "Parameter") => Tensor(Rebuild::ParameterClass),
         ("torch.nn.parameter", "Buffer") => Tensor(Rebuild::VariableClass),
         ("torch.autograd.variable" | "torch.autograd", "Variable") => Tensor(Rebuild::VariableClass),
@@ -151,8 +158,8 @@ fn rebuild_function(name: &str) -> Option<Rebuild> {
         "_rebuild_parameter_with_state" => Rebuild::ParameterWithState,
         "_rebuild_meta_tensor_no_storage" => Rebuild::Meta,
         "_rebuild_qtensor" => Rebuild::Quantised,
-        "_rebuild_sparse_tensor" | "_rebuild_sparse_csr_tensor" => Rebuild::NotYet("a sparse tensor"),
-        "_rebuild_nested_tensor" => Rebuild::NotYet("a nested tensor"),
+        "_rebuild_sparse_tensor" | "_rebuild_sparse_csr_tensor" => Rebuild::Sparse,
+        "_rebuild_nested_tensor" => Rebuild::Nested,
         "_rebuild_device_tensor_from_numpy" | "_rebuild_device_tensor_from_cpu_tensor" | "_rebuild_xla_tensor" => {
             Rebuild::NotYet("a tensor of a device without storages")
         }

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::error::ErrorKind;
-use crate::tensor::{Complex, Composite, Layout};
+use crate::tensor::Complex;
 
 fn caller(error: &Error, words: &str) {
     assert_eq!(error.kind(), ErrorKind::Caller, "{error}");
@@ -196,48 +196,4 @@ proptest! {
         // Adding zero makes both zeros of an integer's cast the same.
         prop_assert!(read.iter().zip(expected).all(|(a, b)| (a + 0.).to_bits() == (b + 0.).to_bits() || a.is_nan() && b.is_nan()));
     }
-}
-
-#[test]
-fn a_composite_tensor_sends_the_reader_to_its_components() {
-    let none = Storage::new(StorageParts {
-        id: 0,
-        key: "".into(),
-        location: "cpu".into(),
-        device: Device::Cpu,
-        nbytes: 0,
-        data: StorageData::Meta,
-    });
-    let values = vector(&storage(bytes_of(&[5_f32])), DType::Float32);
-    let indices = vector(&storage(bytes_of(&[2_i64])), DType::Int64);
-    let sparse = |components| {
-        Ok::<_, Error>(Tensor::new(TensorParts {
-            storage: none.clone(),
-            geometry: Geometry::check(&[4], &[1], 0, u64::MAX, &Limits::default())?,
-            dtype: DType::Float32,
-            marks: Marks::default(),
-            materialised_bytes: 1 << 20,
-            extra: crate::tensor::Extra {
-                composite: Some(Composite::new(Layout::SparseCoo, components)?),
-                ..crate::tensor::Extra::default()
-            },
-        }))
-    };
-    let t = sparse(vec![("indices", indices), ("values", values)]).unwrap();
-    assert_eq!((t.layout().to_string(), t.is_contiguous()), ("sparse_coo".to_owned(), false));
-    assert_eq!(t.components().map(|(name, _)| name).collect::<Vec<_>>(), ["indices", "values"]);
-    assert_eq!(t.components().nth(1).unwrap().1.to_vec::<f32>().unwrap(), [5.]);
-    for error in [
-        t.bytes().map(drop).unwrap_err(),
-        t.as_slice::<f32>().map(drop).unwrap_err(),
-        t.to_vec::<f32>().map(drop).unwrap_err(),
-        t.cast::<f32>().map(drop).unwrap_err(),
-        t.detach().map(drop).unwrap_err(),
-        t.narrow(0, 0, 1).map(drop).unwrap_err(),
-    ] {
-        assert_eq!(error.kind(), ErrorKind::Unsupported);
-        assert_eq!(error.message(), "this is a sparse_coo tensor: read its `components()` instead");
-    }
-    let error = sparse(vec![("values", t)]).unwrap_err();
-    assert_eq!(error.message(), "the values of a sparse_coo tensor are a sparse_coo tensor");
 }

@@ -3,7 +3,9 @@
 
 mod args;
 mod distributed;
+mod nested;
 mod quantised;
+mod sparse;
 mod strided;
 mod wrapped;
 
@@ -205,6 +207,9 @@ impl<'g> Rebuilder<'g> {
             // Only ever within `_rebuild_from_type_v2`, which has the state.
             Rebuild::WrapperSubclass => Err(Stop::NotATensor),
             Rebuild::Quantised => self.quantised(args),
+            Rebuild::Sparse => self.sparse(args),
+            Rebuild::Nested => self.nested(args),
+            Rebuild::Jagged => self.jagged(args),
             Rebuild::NotYet(what) => Err(Error::unsupported(format!("{what} cannot be read by this version")).into()),
         }
     }
