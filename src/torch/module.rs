@@ -101,7 +101,7 @@ impl Program {
                 names.add(prefix.len().saturating_add(name.len()))?;
                 out.push(ModuleEntry { name: format!("{prefix}{name}"), value });
             }
-            Ok(())
+            Ok::<(), Error>(())
         };
         for (name, value) in module.parameters.iter() {
             emit(&self.text(name).unwrap_or_default(), value)?;
