@@ -6,13 +6,11 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 
-use crate::choose::choose;
 use crate::error::{Error, Shown};
 use crate::limits::Limits;
 use crate::pickle::graph::NodeId;
-use crate::state_dict::StateDict;
 use crate::tensor::{Storage, Tensor};
-use crate::torch::{Meaning, Meant, Program};
+use crate::torch::{Meaning, Program};
 use crate::value::{Value, key_text};
 use crate::walk::{Leaf, walk};
 
@@ -190,7 +188,7 @@ impl Checkpoint {
     }
 
     /// The node at a path, or the error that says what there is instead.
-    fn require(&self, path: &str) -> Result<NodeId, Error> {
+    pub(crate) fn require(&self, path: &str) -> Result<NodeId, Error> {
         self.find(path).ok_or_else(|| {
             let root = self.root();
             let keys: Vec<String> = root
@@ -208,72 +206,6 @@ impl Checkpoint {
         })
     }
 
-    /// The state dict, chosen by the rules that [`load_state_dict`](crate::load_state_dict) states.
-    ///
-    /// # Errors
-    /// No dict qualifies, or several do.
-    pub fn state_dict(&self) -> Result<StateDict, Error> {
-        self.state_dict_at(None).map_err(|e| self.in_path(e))
-    }
-
-    /// The state dict at a dotted path, or chosen below it; see [`LoadOptions::key`](crate::LoadOptions::key).
-    pub(crate) fn state_dict_at(&self, key: Option<&str>) -> Result<StateDict, Error> {
-        let program = &self.0.program;
-        let root = match key {
-            Some(key) => self.require(key)?,
-            None => program.graph().root(),
-        };
-        let node = choose(program, root, key.is_some(), &self.0.limits)?;
-        let Meant::Dict(entries) = program.meant(node) else { return self.module_dict(node) };
-        let mut others = Vec::new();
-        let mut tensors = Vec::with_capacity(entries.len());
-        let mut all_text = true;
-        for (key, value) in entries.iter() {
-            let name = key_text(program, key);
-            match program.tensor(value) {
-                Some(tensor) => {
-                    all_text &= matches!(name, std::borrow::Cow::Borrowed(_));
-                    tensors.push((name, tensor));
-                }
-                None => others.push((name.into_owned(), value)),
-            }
-        }
-        let count = tensors.len();
-        if all_text && !program.graph().has_surrogates() {
-            let entries = tensors.iter().map(|(name, tensor)| (&**name, (*tensor).clone()));
-            return Ok(StateDict::from_dict(entries, count, others, node, self.clone()));
-        }
-        // Different keys may become one text: lone surrogates, Python 2 byte strings.
-        let entries = tensors.into_iter().map(|(name, tensor)| (name.into_owned(), tensor.clone()));
-        StateDict::new(entries, others, node, self.clone())
-    }
-
-    fn module_dict(&self, node: NodeId) -> Result<StateDict, Error> {
-        let program = &self.0.program;
-        let (mut tensors, mut others) = (Vec::new(), Vec::new());
-        for entry in program.module_entries(node, &self.0.limits)? {
-            match program.tensor(entry.value) {
-                Some(tensor) => tensors.push((entry.name, tensor.clone())),
-                None => others.push((entry.name, entry.value)),
-            }
-        }
-        StateDict::new(tensors, others, node, self.clone())
-    }
-
-    /// Every tensor under its dotted path; see [`LoadOptions::flatten`](crate::LoadOptions::flatten).
-    pub(crate) fn flattened(&self, key: Option<&str>) -> Result<StateDict, Error> {
-        let node = match key {
-            Some(key) => self.require(key)?,
-            None => self.0.program.graph().root(),
-        };
-        let tensors = match key {
-            Some(_) => self.walked(node)?,
-            None => self.all_tensors()?,
-        };
-        let entries = tensors.into_iter().map(|entry| (entry.name(), entry.tensor));
-        StateDict::new(entries, Vec::new(), node, self.clone())
-    }
-
     /// Every tensor of the file with its path, in order: mappings in insertion order, lists and tuples by position,
     /// modules as their state dict, other objects by their attributes. Tensors that only sets, deques or tensors'
     /// attributes hold come last.
@@ -281,23 +213,20 @@ impl Checkpoint {
     /// # Errors
     /// The limits on names and nesting.
     pub fn tensors(&self) -> Result<Vec<TensorEntry>, Error> {
-        self.all_tensors().map_err(|e| self.in_path(e))
+        self.tensors_below(self.root().node()).map_err(|e| self.in_path(e))
     }
 
-    fn all_tensors(&self) -> Result<Vec<TensorEntry>, Error> {
+    /// The same for a part of the file.
+    pub(crate) fn tensors_below(&self, root: NodeId) -> Result<Vec<TensorEntry>, Error> {
         let program = &self.0.program;
         let mut seen = program.tensor_set();
-        let mut found = self.walk_tensors(program.graph().root(), |node| seen.insert(node))?;
-        for (node, path) in seen.unmet(program.graph().root()) {
+        let mut found = self.walk_tensors(root, |node| seen.insert(node))?;
+        for (node, path) in seen.unmet(root) {
             if let Some(tensor) = program.tensor(node) {
                 found.push(TensorEntry { path, tensor: tensor.clone() });
             }
         }
         Ok(found)
-    }
-
-    fn walked(&self, root: NodeId) -> Result<Vec<TensorEntry>, Error> {
-        self.walk_tensors(root, |_| {})
     }
 
     fn walk_tensors(&self, root: NodeId, mut seen: impl FnMut(NodeId)) -> Result<Vec<TensorEntry>, Error> {
@@ -370,7 +299,7 @@ impl Checkpoint {
             return Vec::new();
         }
         // Names only help; the defects count.
-        let tensors = self.all_tensors().unwrap_or_default();
+        let tensors = self.tensors_below(self.root().node()).unwrap_or_default();
         let mut named: HashMap<u32, &TensorEntry> = HashMap::new();
         for entry in &tensors {
             let parts = entry.tensor.components().map(|(_, part)| part);
@@ -410,6 +339,10 @@ impl Checkpoint {
 
     pub(crate) fn program(&self) -> &Program {
         &self.0.program
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.0.limits
     }
 
     pub(crate) fn in_path(&self, error: Error) -> Error {

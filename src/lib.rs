@@ -65,9 +65,9 @@ mod tensor;
 mod torch;
 mod value;
 mod walk;
+mod checkpoint;
 mod choose;
 mod state_dict;
-mod checkpoint;
 mod load;
 
 pub use checkpoint::{Checkpoint, Format, GlobalMeaning, GlobalName, ListedValue, Listing, TensorEntry};

@@ -1,6 +1,7 @@
 //! Named tensors in the order of the file.
 
 mod names;
+mod of_checkpoint;
 
 use std::fmt;
 use std::ops::Index;

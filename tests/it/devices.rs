@@ -94,10 +94,11 @@ fn case_097_a_device_that_does_not_exist_is_named_with_tensor_and_remedy() {
 
 #[test]
 fn case_098_everything_on_the_cpu() {
+    let owned = String::from("cpu");
     for weights in [
         load(&TAGS, "cpu"),
-        load(&TAGS, String::from("cpu")),
-        load(&TAGS, &String::from("cpu")),
+        load(&TAGS, owned.clone()),
+        load(&TAGS, &owned),
         load(&TAGS, Device::Cpu),
         load(&TAGS, Some(Device::Cpu)),
         load(&TAGS, "cpu:0"),

@@ -39,7 +39,8 @@ fn case_064_strided_views_have_their_values() {
         ("overlapping", view(&[3, 3], 0, &[1, 1])),
         ("channels_last", view(&[1, 2, 2, 2], 0, &[8, 1, 4, 2])),
     ]);
-    let expected: [(&str, &[usize], &[usize], usize, &[f32]); 8] = [
+    type Expected = (&'static str, &'static [usize], &'static [usize], usize, &'static [f32]);
+    let expected: [Expected; 8] = [
         ("plain", &[2, 3], &[3, 1], 0, &[0., 1., 2., 3., 4., 5.]),
         ("transposed", &[3, 2], &[1, 3], 0, &[0., 3., 1., 4., 2., 5.]),
         ("offset", &[2], &[1], 22, &[22., 23.]),

@@ -222,6 +222,10 @@ fn flattening_takes_every_tensor_under_its_path() {
     assert_eq!(all.tied()[0].len(), 9);
     let below = with(&mut LoadOptions::new().flatten().key("optimizer"), &root).unwrap();
     assert_eq!(names(&below), ["state.0.step"]);
+    // Nothing is left out below a key either.
+    let held = dict([("deque", [reduce(global("collections", "deque"), []), t(), vec![op::APPEND]].concat())]);
+    let held = with(&mut LoadOptions::new().flatten().key("held"), &dict([("held", held)])).unwrap();
+    assert_eq!(names(&held), ["deque.0"]);
     assert_eq!(names(&with(&mut LoadOptions::new().flatten(), &t()).unwrap()), [""]);
     assert!(with(&mut LoadOptions::new().flatten(), &int(3)).unwrap().is_empty());
     assert_eq!(with(&mut LoadOptions::new().flatten().key("x"), &root).unwrap_err().kind(), ErrorKind::Caller);
