@@ -14,6 +14,7 @@ use crate::pickle::graph::NodeId;
 use crate::tensor::{DType, Storage, Tensor};
 use crate::torch::{Entries, Meant, Opaque, Program};
 
+pub(crate) use deserialize::Failure;
 pub(crate) use text::key_text;
 
 /// What a [`Value`] is.
@@ -276,6 +277,12 @@ impl<'a> Value<'a> {
     #[must_use]
     pub fn as_tensor(&self) -> Option<&'a Tensor> {
         self.program.tensor(self.node)
+    }
+
+    /// A tensor, or a numeric numpy array as a tensor with memory of its own (C or Fortran order kept as strides).
+    #[must_use]
+    pub fn to_tensor(&self) -> Option<Tensor> {
+        self.as_tensor().cloned().or_else(|| self.program.array_tensor(self.node))
     }
 
     /// A storage that was saved as such.

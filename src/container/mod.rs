@@ -7,7 +7,7 @@ mod zip;
 
 pub(crate) use refusal::refusal;
 pub(crate) use sniff::{Kind, sniff};
-pub(crate) use zip::{Archive, ArchiveKind};
+pub(crate) use zip::Archive;
 
 #[cfg(test)]
 mod tests;

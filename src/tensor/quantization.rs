@@ -259,6 +259,24 @@ impl Tensor {
         }))
     }
 
+    /// The same numbers as another floating-point dtype, in memory of their own.
+    ///
+    /// # Errors
+    /// As [`cast`](Self::cast), and Unsupported for other dtypes.
+    pub(crate) fn to_float(&self, dtype: DType) -> Result<Self, Error> {
+        use zerocopy::IntoBytes as _;
+        let bytes: Box<[u8]> = match dtype {
+            DType::Float64 => self.cast::<f64>()?.as_bytes().into(),
+            DType::Float32 => self.cast::<f32>()?.as_bytes().into(),
+            DType::Float16 => self.cast::<half::f16>()?.as_bytes().into(),
+            DType::BFloat16 => self.cast::<half::bf16>()?.as_bytes().into(),
+            other => {
+                return Err(Error::unsupported(format!("a tensor saved as {} to be loaded as {other}", self.dtype())));
+            }
+        };
+        Ok(Self { dtype, ..self.over(self.storage().with_bytes(bytes)) })
+    }
+
     /// The integers of a quantised tensor in row-major order; of packed dtypes each value for itself.
     fn integers(&self) -> Result<Vec<i32>, Error> {
         let bytes = self.bytes()?;

@@ -129,6 +129,19 @@ impl Storage {
         })
     }
 
+    /// The same data under another number, tag and device.
+    pub(crate) fn placed(&self, id: u32, location: Arc<str>, device: Device) -> Self {
+        let data = match &self.0.data {
+            _ if device == Device::Meta => StorageData::Meta,
+            StorageData::Meta => StorageData::Meta,
+            StorageData::Bytes(bytes) => StorageData::Bytes(bytes.clone()),
+            StorageData::Record { records, record, byte_order } => {
+                StorageData::Record { records: Arc::clone(records), record: *record, byte_order: *byte_order }
+            }
+        };
+        Self::new(StorageParts { id, key: self.0.key.clone(), location, device, nbytes: self.0.nbytes, data })
+    }
+
     /// All bytes in native order: borrowed from the source if they are stored so, else made once.
     pub(crate) fn bytes(&self, unit: SwapUnit) -> Result<&[u8], Error> {
         match &self.0.data {

@@ -58,8 +58,10 @@ pub(crate) enum Rebuild {
     Nested,
     /// `torch.nested._internal.nested_tensor._rebuild_njt(dict)`
     Jagged,
-    /// Forms that this version does not read: an error rather than a missing tensor.
-    NotYet(&'static str),
+    /// `_rebuild_device_tensor_from_numpy(array, dtype, device, requires_grad)`, once `_rebuild_xla_tensor`
+    DeviceFromNumpy,
+    /// `_rebuild_device_tensor_from_cpu_tensor(data, dtype, device, requires_grad)`
+    DeviceFromCpu,
 }
 
 /// The element type that a storage class gives its bytes.
@@ -160,9 +162,8 @@ fn rebuild_function(name: &str) -> Option<Rebuild> {
         "_rebuild_qtensor" => Rebuild::Quantised,
         "_rebuild_sparse_tensor" | "_rebuild_sparse_csr_tensor" => Rebuild::Sparse,
         "_rebuild_nested_tensor" => Rebuild::Nested,
-        "_rebuild_device_tensor_from_numpy" | "_rebuild_device_tensor_from_cpu_tensor" | "_rebuild_xla_tensor" => {
-            Rebuild::NotYet("a tensor of a device without storages")
-        }
+        "_rebuild_device_tensor_from_numpy" | "_rebuild_xla_tensor" => Rebuild::DeviceFromNumpy,
+        "_rebuild_device_tensor_from_cpu_tensor" => Rebuild::DeviceFromCpu,
         "_rebuild_wrapper_subclass" => Rebuild::WrapperSubclass,
         _ => return None,
     })

@@ -1,6 +1,7 @@
 //! What does the program mean? Names get a meaning from one table ([`globals`]), persistent ids become storages, recorded
 //! calls become tensors and values. Nothing here knows files, and nothing is executed.
 
+mod arrays;
 mod coverage;
 mod globals;
 mod locate;
@@ -13,7 +14,7 @@ mod storages;
 mod text;
 mod values;
 
-pub(crate) use globals::{Builder, Constructor, Meaning, renamed};
+pub(crate) use globals::{Constructor, Meaning, renamed};
 pub(crate) use program::Program;
 pub(crate) use storages::StorageSource;
 pub(crate) use text::python2_text;

@@ -15,6 +15,7 @@ use super::program::Program;
 use super::text::ascii_or_text;
 use super::values::Meant;
 use crate::pickle::graph::{Node, NodeId, Object};
+use crate::tensor::DType;
 
 /// numpy's own bound (`NPY_MAXDIMS` since 2.0).
 const MAX_DIMENSIONS: usize = 64;
@@ -58,6 +59,38 @@ impl Array<'_> {
     /// How far apart, in elements, neighbours along a dimension are.
     pub(crate) fn stride(&self, dimension: usize) -> usize {
         self.strides.get(dimension).copied().unwrap_or(0)
+    }
+
+    /// torch's dtype for the elements, if it has one.
+    pub(super) fn dtype(&self) -> Option<DType> {
+        Some(match (self.item.kind, self.item.size) {
+            (b'b', 1) => DType::Bool,
+            (b'i', 1) => DType::Int8,
+            (b'i', 2) => DType::Int16,
+            (b'i', 4) => DType::Int32,
+            (b'i', 8) => DType::Int64,
+            (b'u', 1) => DType::UInt8,
+            (b'u', 2) => DType::UInt16,
+            (b'u', 4) => DType::UInt32,
+            (b'u', 8) => DType::UInt64,
+            (b'f', 2) => DType::Float16,
+            (b'f', 4) => DType::Float32,
+            (b'f', 8) => DType::Float64,
+            (b'c', 8) => DType::Complex64,
+            (b'c', 16) => DType::Complex128,
+            _ => return None,
+        })
+    }
+
+    /// The bytes in native order, laid out as in the array.
+    pub(super) fn native_bytes(&self) -> Vec<u8> {
+        let mut bytes = self.data.to_vec();
+        if self.item.big_endian != cfg!(target_endian = "big") {
+            // The halves of a complex number are swapped each for itself.
+            let unit = if self.item.kind == b'c' { self.item.size / 2 } else { self.item.size };
+            bytes.chunks_exact_mut(unit.max(1)).for_each(<[u8]>::reverse);
+        }
+        bytes
     }
 
     /// The element at an offset counted in elements.

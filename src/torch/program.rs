@@ -67,16 +67,13 @@ impl Program {
             .collect();
         let mut slots = Slots::new(&graph);
         let storages = storages::resolve(&graph, &mut slots, source, map_location)?;
-        let rebuilt = Rebuilder::new(&graph, &meanings, &mut slots, &storages, limits).run()?;
-        Ok(Self {
-            graph,
-            meanings,
-            slots,
-            storages,
-            tensors: rebuilt.tensors,
-            parts: rebuilt.parts,
-            limits: limits.clone(),
-        })
+        let (tensors, parts, limits) = (Vec::new(), Vec::new(), limits.clone());
+        let mut program = Self { graph, meanings, slots, storages, tensors, parts, limits };
+        let arrays = program.device_arrays();
+        let Self { graph, meanings, slots, storages, limits, .. } = &mut program;
+        let rebuilt = Rebuilder::new(graph, meanings, slots, storages, limits, map_location, arrays).run()?;
+        (program.tensors, program.parts) = (rebuilt.tensors, rebuilt.parts);
+        Ok(program)
     }
 
     pub(crate) fn limits(&self) -> &Limits {

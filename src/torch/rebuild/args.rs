@@ -9,7 +9,7 @@ use crate::tensor::{DType, Marks};
 use crate::torch::globals::Meaning;
 use crate::torch::text::ascii_or_text;
 
-impl<'g> Rebuilder<'g> {
+impl<'g> Rebuilder<'g, '_> {
     pub(super) fn meaning(&self, node: NodeId) -> Option<Meaning> {
         match self.graph.node(node) {
             Node::Global(id) => self.meanings.get(id.index()).copied(),

@@ -8,7 +8,7 @@ use crate::pickle::graph::{Node, NodeId, Object};
 use crate::tensor::{Shard, Tensor};
 use crate::torch::text::ascii_or_text;
 
-impl<'g> Rebuilder<'g> {
+impl<'g> Rebuilder<'g, '_> {
     /// `_rebuild_from_type_v2(_rebuild_wrapper_subclass, cls, args, state)`: the local tensor of a `DTensor`. Other wrapper
     /// subclasses mean what their class makes of them, and stay objects whose attributes are their tensors.
     pub(super) fn wrapper(&mut self, class: NodeId, args: NodeId, state: NodeId) -> Result<Tensor, Stop> {
@@ -47,7 +47,7 @@ impl<'g> Rebuilder<'g> {
     }
 
     /// An attribute of a state: a dict, or a dict and slots.
-    fn attribute(&self, state: NodeId, name: &str) -> Option<NodeId> {
+    pub(super) fn attribute(&self, state: NodeId, name: &str) -> Option<NodeId> {
         let parts = match self.graph.node(state) {
             Node::Tuple(&[dict, slots]) => [dict, slots],
             _ => [state, NodeId::NONE],

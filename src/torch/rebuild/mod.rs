@@ -2,6 +2,7 @@
 #![deny(clippy::arithmetic_side_effects, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
 
 mod args;
+mod device;
 mod distributed;
 mod nested;
 mod quantised;
@@ -9,23 +10,27 @@ mod sparse;
 mod strided;
 mod wrapped;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use super::globals::{Meaning, Rebuild};
 use super::program::Slots;
 use super::storages::in_place;
+use crate::device::MapLocation;
 use crate::error::Error;
 use crate::limits::Limits;
 use crate::pickle::graph::{Graph, Node, NodeId, Object};
 use crate::tensor::{Marks, Storage, Tensor};
 
 /// Rebuilds every tensor of a graph, in the order of the pickle.
-pub(super) struct Rebuilder<'g> {
+pub(super) struct Rebuilder<'g, 'm> {
     graph: &'g Graph,
     meanings: &'g [Meaning],
     slots: &'g mut Slots,
     storages: &'g [Storage],
     limits: &'g Limits,
+    map_location: &'g mut MapLocation<'m>,
+    /// numpy arrays that tensors are made of.
+    arrays: HashMap<NodeId, Tensor>,
     tensors: Vec<Tensor>,
     parts: Vec<bool>,
     /// Calls that look like tensors but are kept as objects.
@@ -61,13 +66,15 @@ impl From<Error> for Stop {
 /// A Parameter of a subclass of a tensor with attributes: three. More has no honest cause.
 const MAX_WRAPPING: usize = 64;
 
-impl<'g> Rebuilder<'g> {
+impl<'g, 'm> Rebuilder<'g, 'm> {
     pub(super) fn new(
         graph: &'g Graph,
         meanings: &'g [Meaning],
         slots: &'g mut Slots,
         storages: &'g [Storage],
         limits: &'g Limits,
+        map_location: &'g mut MapLocation<'m>,
+        arrays: HashMap<NodeId, Tensor>,
     ) -> Self {
         Self {
             graph,
@@ -75,6 +82,8 @@ impl<'g> Rebuilder<'g> {
             slots,
             storages,
             limits,
+            map_location,
+            arrays,
             tensors: Vec::with_capacity(storages.len()),
             parts: Vec::with_capacity(storages.len()),
             objects: HashSet::new(),
@@ -210,7 +219,8 @@ impl<'g> Rebuilder<'g> {
             Rebuild::Sparse => self.sparse(args),
             Rebuild::Nested => self.nested(args),
             Rebuild::Jagged => self.jagged(args),
-            Rebuild::NotYet(what) => Err(Error::unsupported(format!("{what} cannot be read by this version")).into()),
+            Rebuild::DeviceFromNumpy => self.device_from_numpy(args),
+            Rebuild::DeviceFromCpu => self.device_from_cpu(args),
         }
     }
 }

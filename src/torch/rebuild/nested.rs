@@ -8,7 +8,7 @@ use crate::pickle::graph::{Node, NodeId};
 use crate::tensor::Tensor;
 use crate::torch::text::ascii_or_text;
 
-impl<'g> Rebuilder<'g> {
+impl<'g> Rebuilder<'g, '_> {
     /// `_rebuild_nested_tensor(buffer, sizes, strides, storage_offsets)`
     pub(super) fn nested(&mut self, args: &'g [NodeId]) -> Result<Tensor, Stop> {
         let [buffer, sizes, strides, offsets] = *self.want("_rebuild_nested_tensor", args)?;

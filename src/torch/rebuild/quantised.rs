@@ -7,7 +7,7 @@ use crate::pickle::graph::{Node, NodeId};
 use crate::tensor::{Channels, Extra, Marks, Quantization, Tensor};
 use crate::torch::globals::{Meaning, StorageType};
 
-impl<'g> Rebuilder<'g> {
+impl<'g> Rebuilder<'g, '_> {
     /// `_rebuild_qtensor(storage, offset, size, stride, qparams, requires_grad, hooks)`
     pub(super) fn quantised(&mut self, args: &'g [NodeId]) -> Result<Tensor, Stop> {
         let [storage, offset, size, stride, qparams, grad, _hooks] = *self.want("_rebuild_qtensor", args)?;

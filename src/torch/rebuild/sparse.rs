@@ -8,7 +8,7 @@ use crate::tensor::{Layout, Tensor};
 use crate::torch::globals::{Builder, Meaning};
 use crate::torch::text::ascii_or_text;
 
-impl<'g> Rebuilder<'g> {
+impl<'g> Rebuilder<'g, '_> {
     /// `_rebuild_sparse_tensor(layout, data)`, or the form of TorchScript's C++ pickler
     /// (`torch/csrc/jit/serialization/pickler.cpp`): `(layout, size, requires_grad, indices…, values, hooks)`.
     pub(super) fn sparse(&mut self, args: &'g [NodeId]) -> Result<Tensor, Stop> {

@@ -9,7 +9,7 @@ use crate::tensor::{DType, Extra, Geometry, Marks, Storage, StorageData, Storage
 use crate::torch::globals::StorageType;
 use crate::torch::persistent_id;
 
-impl Rebuilder<'_> {
+impl Rebuilder<'_, '_> {
     /// A view of a storage of the file. Without a `dtype` it has the storage's.
     pub(super) fn strided(
         &mut self,
@@ -103,10 +103,15 @@ impl Rebuilder<'_> {
 
     /// A storage for a tensor that has none in the file.
     pub(super) fn new_storage(&mut self, device: Device, data: StorageData) -> Result<Storage, Error> {
-        let number = self.storages.len().saturating_add(self.made_storages);
-        self.made_storages = self.made_storages.saturating_add(1);
-        let id = u32::try_from(number).map_err(|_| Error::limit("more than 2^32 storages"))?;
+        let id = self.storage_number()?;
         let location = device.to_string().into();
         Ok(Storage::new(StorageParts { id, key: "".into(), location, device, nbytes: 0, data }))
+    }
+
+    /// The next number for a storage that the file does not have.
+    pub(super) fn storage_number(&mut self) -> Result<u32, Error> {
+        let number = self.storages.len().saturating_add(self.made_storages);
+        self.made_storages = self.made_storages.saturating_add(1);
+        u32::try_from(number).map_err(|_| Error::limit("more than 2^32 storages"))
     }
 }

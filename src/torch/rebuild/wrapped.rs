@@ -7,7 +7,7 @@ use crate::pickle::graph::{Node, NodeId, Object};
 use crate::tensor::{DType, Marks, Tensor};
 use crate::torch::globals::{Meaning, Rebuild};
 
-impl<'g> Rebuilder<'g> {
+impl<'g> Rebuilder<'g, '_> {
     /// The tensor of another node under new flags, sharing its storage.
     pub(super) fn wrap(&mut self, data: NodeId, grad: Option<NodeId>, parameter: bool) -> Result<Tensor, Stop> {
         let tensor = self.part(data)?;
@@ -51,7 +51,12 @@ impl<'g> Rebuilder<'g> {
             return Err(Error::unsupported("_rebuild_from_type within itself").into());
         }
         let tensor = self.call(rebuild, self.args(args), None)?;
-        if self.meaning(class) == Some(Meaning::Tensor(Rebuild::ParameterClass)) {
+        // A parameter of a subclass says so in an attribute (`torch/nn/parameter.py`).
+        let is_parameter = match self.attribute(state, "_is_param") {
+            Some(flag) => self.flag(flag)?,
+            None => self.meaning(class) == Some(Meaning::Tensor(Rebuild::ParameterClass)),
+        };
+        if is_parameter {
             return Ok(tensor.wrapped(tensor.requires_grad(), true));
         }
         Ok(tensor)
