@@ -9,6 +9,7 @@ use hashbrown::HashMap;
 use crate::error::{Error, Shown};
 use crate::limits::Limits;
 use crate::pickle::graph::NodeId;
+use crate::source::{RecordId, Records};
 use crate::tensor::{Storage, Tensor};
 use crate::torch::{Meaning, Program};
 use crate::value::{Failure, Value, key_text};
@@ -108,6 +109,8 @@ pub(crate) struct Inner {
     pub(crate) version: u64,
     pub(crate) limits: Limits,
     pub(crate) path: Option<PathBuf>,
+    /// The container, which the storages borrow from.
+    pub(crate) records: Arc<dyn Records>,
 }
 
 impl Checkpoint {
@@ -273,15 +276,12 @@ impl Checkpoint {
         Ok(Listing { root: self.value(root), leaves, not_walked: seen.unmet(root).len() })
     }
 
-    /// Reads every storage and says what is wrong with it, in the order of [`storages`](Self::storages): nothing if all is
-    /// well. Checksums are held against the data if the file was opened with
-    /// [`verify_checksums`](crate::LoadOptions::verify_checksums). That every tensor lies within its storage has been
-    /// checked on opening.
+    /// Reads every record of the container and says what is wrong: a checksum that does not fit, damaged compressed data, a
+    /// header that contradicts the directory, an archive in which another zip reader sees something else. Nothing if all
+    /// is well. That every tensor lies within its storage has been checked on opening.
     ///
     /// ```
-    /// let checkpoint = torch_checkpoint::LoadOptions::new()
-    ///     .verify_checksums(true)
-    ///     .open("fixtures/refused/x_flipped_bit.pt")?;
+    /// let checkpoint = torch_checkpoint::LoadOptions::new().open("fixtures/refused/x_flipped_bit.pt")?;
     /// for defect in checkpoint.verify() {
     ///     eprintln!("{defect}");
     /// }
@@ -290,28 +290,27 @@ impl Checkpoint {
     /// ```
     #[must_use]
     pub fn verify(&self) -> Vec<Error> {
-        let wrong: Vec<(&Storage, Error)> =
-            self.storages().filter_map(|storage| Some((storage, storage.check().err()?))).collect();
-        if wrong.is_empty() {
+        let defects = self.0.records.defects();
+        if defects.is_empty() {
             return Vec::new();
         }
         // Names only help; the defects count.
         let tensors = self.tensors_below(self.root().node()).unwrap_or_default();
-        let mut named: HashMap<u32, &TensorEntry> = HashMap::new();
+        let mut named: HashMap<RecordId, &TensorEntry> = HashMap::new();
         for entry in &tensors {
             let parts = entry.tensor.components().map(|(_, part)| part);
-            for tensor in parts.chain([&entry.tensor]) {
-                named.entry(tensor.storage().id()).or_insert(entry);
+            for record in parts.chain([&entry.tensor]).filter_map(|tensor| tensor.storage().record()) {
+                named.entry(record).or_insert(entry);
             }
         }
-        let place = |(storage, error): (&Storage, Error)| {
-            let error = match named.get(&storage.id()).filter(|entry| !entry.path.is_empty()) {
+        let place = |(record, error): (Option<RecordId>, Error)| {
+            let entry = record.and_then(|record| named.get(&record)).filter(|entry| !entry.path.is_empty());
+            self.in_path(match entry {
                 Some(entry) => error.in_tensor(&entry.name()),
                 None => error,
-            };
-            self.in_path(error)
+            })
         };
-        wrong.into_iter().map(place).collect()
+        defects.into_iter().map(place).collect()
     }
 
     /// The storages of the file, in the order of their first mention.

@@ -9,7 +9,7 @@ use crate::container::{Archive as ZipArchive, Kind, refusal, sniff};
 use crate::device::{Device, MapLocation};
 use crate::error::{Error, Shown};
 use crate::limits::Limits;
-use crate::pickle;
+use crate::pickle::{self, Decoded};
 use crate::source::{Backing, ByteOrder, RecordId, Records, Source};
 use crate::state_dict::StateDict;
 use crate::torch::{Program, StorageSource};
@@ -194,7 +194,10 @@ impl<'a> LoadOptions<'a> {
         let version = archive.version()?;
         let byte_order = archive.byte_order()?;
         let (record, bytes) = archive.pickle()?;
-        let graph = pickle::decode(&bytes, &self.limits).map_err(|e| e.in_record(archive.name(record)))?.graph;
+        // What follows STOP is no part of the program, as in torch.
+        let Decoded { graph, consumed } =
+            pickle::decode(&bytes, &self.limits).map_err(|e| e.in_record(archive.name(record)))?;
+        debug_assert!(consumed <= bytes.len(), "the machine reads what it is given");
         drop(bytes);
         let record_name = archive.name(record).to_owned();
         let storages = ZipStorages { archive: Arc::new(archive), byte_order };
@@ -207,6 +210,7 @@ impl<'a> LoadOptions<'a> {
             version,
             limits: self.limits.clone(),
             path: path.map(Path::to_owned),
+            records: storages.archive,
         }))
     }
 

@@ -13,7 +13,7 @@ mod names;
 mod opcode;
 mod sequence;
 
-pub(crate) use machine::decode;
+pub(crate) use machine::{Decoded, decode};
 
 #[cfg(test)]
 mod tests;

@@ -170,8 +170,8 @@ pub(crate) trait Records: Send + Sync + fmt::Debug {
     /// The record's name, for messages.
     fn name(&self, record: RecordId) -> &str;
 
-    /// The record's size in bytes once unpacked, as the directory declares it.
-    fn declared_len(&self, record: RecordId) -> u64;
+    /// Everything that is wrong with the container: reads every record, those included that nothing refers to.
+    fn defects(&self) -> Vec<(Option<RecordId>, Error)>;
 }
 
 /// The byte order of stored numbers.

@@ -154,11 +154,6 @@ impl DType {
         }
     }
 
-    /// The dtype of a `ScalarType` number, as TorchScript writes it.
-    pub(crate) fn from_code(declared_code: i64) -> Option<Self> {
-        Self::ALL.get(usize::try_from(declared_code).ok()?).copied()
-    }
-
     /// Whether this is a real floating-point type, of any width.
     #[must_use]
     pub const fn is_floating_point(self) -> bool {
@@ -197,16 +192,21 @@ impl fmt::Display for DType {
 mod tests {
     use super::*;
 
+    /// The order of the table is that of torch's `ScalarType` numbers.
+    fn from_code(code: i64) -> Option<DType> {
+        DType::ALL.get(usize::try_from(code).ok()?).copied()
+    }
+
     #[test]
     fn names_and_codes_go_both_ways() {
         assert_eq!(DType::ALL.len(), 47);
         for (code, &dtype) in DType::ALL.iter().enumerate() {
             assert_eq!(DType::from_name(dtype.name()), Some(dtype));
-            assert_eq!(DType::from_code(i64::try_from(code).unwrap()), Some(dtype));
+            assert_eq!(from_code(i64::try_from(code).unwrap()), Some(dtype));
             assert_eq!(dtype as usize, code);
         }
-        assert_eq!(DType::from_code(-1), None);
-        assert_eq!(DType::from_code(47), None);
+        assert_eq!(from_code(-1), None);
+        assert_eq!(from_code(47), None);
         assert_eq!(DType::from_name("torch.float32"), None);
         assert_eq!(DType::from_name("double"), Some(DType::Float64));
         assert_eq!(format!("{:>8}", DType::Bool), "    bool");
@@ -228,7 +228,7 @@ mod tests {
             (45, "float4_e2m1fn_x2"),
             (46, "bcomplex32"),
         ] {
-            assert_eq!(DType::from_code(code).unwrap().name(), name);
+            assert_eq!(from_code(code).unwrap().name(), name);
         }
     }
 

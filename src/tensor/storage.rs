@@ -166,17 +166,11 @@ impl Storage {
         }
     }
 
-    /// Reads all bytes once, and keeps nothing of what has to be unpacked.
-    pub(crate) fn check(&self) -> Result<(), Error> {
-        match &self.0.data {
-            StorageData::Meta | StorageData::Bytes(_) => Ok(()),
-            StorageData::Record { records, record, .. } => {
-                let len = match records.borrow(*record)? {
-                    Some(bytes) => bytes.len(),
-                    None => records.produce(*record)?.len(),
-                };
-                self.check_len(len, &**records, *record)
-            }
+    /// The record of the container that holds the data.
+    pub(crate) fn record(&self) -> Option<RecordId> {
+        match self.0.data {
+            StorageData::Meta | StorageData::Bytes(_) => None,
+            StorageData::Record { record, .. } => Some(record),
         }
     }
 

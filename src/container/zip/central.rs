@@ -91,7 +91,7 @@ impl<'a> CentralHeader<'a> {
     /// The true numbers of those fields that are saturated, in this order.
     fn zip64(&mut self, mut field: &[u8]) -> Result<(), &'static str> {
         for number in [&mut self.len, &mut self.packed_len, &mut self.header_start] {
-            if *number == u32::MAX.into() {
+            if *number == u64::from(u32::MAX) {
                 *number = u64_at(field, 0).ok_or("a record's zip64 field lacks a number")?;
                 field = field.get(8..).unwrap_or_default();
             }

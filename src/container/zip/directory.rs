@@ -216,6 +216,11 @@ impl Directory {
         self.records.len()
     }
 
+    /// Every record, in the order of the directory.
+    pub(super) fn ids(&self) -> impl Iterator<Item = RecordId> + use<> {
+        (0..u32::try_from(self.len()).unwrap_or(u32::MAX)).map(RecordId)
+    }
+
     pub(super) fn record(&self, id: RecordId) -> Option<&Record> {
         self.records.get(usize::try_from(id.0).ok()?)
     }

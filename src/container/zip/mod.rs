@@ -16,6 +16,7 @@ mod directory;
 mod end;
 mod inflate;
 mod kind;
+mod verify;
 mod local;
 #[cfg(test)]
 mod tests;
@@ -88,11 +89,6 @@ impl Archive {
     /// The folder that all records lie in, without its `/`; empty if they lie at the top.
     pub(crate) fn root(&self) -> &str {
         self.root.strip_suffix('/').unwrap_or(&self.root)
-    }
-
-    /// All records' names, as the directory orders them.
-    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
-        self.directory.names()
     }
 
     /// The record with exactly this name, the root included.
@@ -281,8 +277,8 @@ impl Records for Archive {
         self.directory.name(record)
     }
 
-    fn declared_len(&self, record: RecordId) -> u64 {
-        self.record_len(record)
+    fn defects(&self) -> Vec<(Option<RecordId>, Error)> {
+        Self::defects(self)
     }
 }
 

