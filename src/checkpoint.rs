@@ -11,7 +11,7 @@ use crate::limits::Limits;
 use crate::pickle::graph::NodeId;
 use crate::tensor::{Storage, Tensor};
 use crate::torch::{Meaning, Program};
-use crate::value::{Value, key_text};
+use crate::value::{Failure, Value, key_text};
 use crate::walk::{Leaf, walk};
 
 /// Which container a checkpoint was in.
@@ -174,11 +174,8 @@ impl Checkpoint {
     /// # Ok::<(), torch_checkpoint::Error>(())
     /// ```
     pub fn deserialize<'a, T: serde::Deserialize<'a>>(&'a self, path: &str) -> Result<T, Error> {
-        let read = self.require(path).and_then(|node| {
-            self.value(node)
-                .read()
-                .map_err(|failure| Error::from(if path.is_empty() { failure } else { failure.under(path) }))
-        });
+        let located = |failure: Failure| if path.is_empty() { failure } else { failure.under(path) };
+        let read = self.require(path).and_then(|node| self.value(node).read().map_err(|f| located(f).into_error()));
         read.map_err(|e| self.in_path(e))
     }
 

@@ -14,6 +14,7 @@ use crate::pickle::graph::NodeId;
 use crate::tensor::{DType, Storage, Tensor};
 use crate::torch::{Entries, Meant, Opaque, Program};
 
+pub(crate) use deserialize::Failure;
 pub(crate) use text::key_text;
 
 /// What a [`Value`] is.

@@ -75,7 +75,7 @@ impl<'a> Value<'a> {
     /// # Ok::<(), torch_checkpoint::Error>(())
     /// ```
     pub fn deserialize<T: Deserialize<'a>>(&self) -> Result<T, Error> {
-        self.read().map_err(Error::from)
+        self.read().map_err(Failure::into_error)
     }
 
     pub(crate) fn read<T: Deserialize<'a>>(self) -> Result<T, Failure> {
@@ -378,7 +378,7 @@ macro_rules! forward {
     ($($method:ident($($name:ident: $type:ty),*))*) => {$(
         fn $method<V: Visitor<'de>>(self, $($name: $type,)* visitor: V) -> Result<V::Value, Error> {
             let budget = Budget::of(self);
-            Reader::new(self, &budget).$method($($name,)* visitor).map_err(Error::from)
+            Reader::new(self, &budget).$method($($name,)* visitor).map_err(Failure::into_error)
         }
     )*};
 }

@@ -48,7 +48,7 @@ impl Value<'_> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn to_serde_pickle(&self) -> Result<serde_pickle::Value, Error> {
-        Converter::new(*self).run(*self).map_err(Error::from)
+        Converter::new(*self).run(*self).map_err(Failure::into_error)
     }
 }
 

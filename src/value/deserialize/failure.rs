@@ -42,22 +42,16 @@ impl Failure {
         self.0.path.push(piece.into());
         self
     }
-}
 
-impl From<Error> for Failure {
-    fn from(error: Error) -> Self {
-        Self::new(error.kind(), error.message().to_owned())
-    }
-}
-
-impl From<Failure> for Error {
-    fn from(Failure(failure): Failure) -> Self {
-        let message = escaped(&failure.message);
-        let pieces: Vec<&str> = failure.path.iter().rev().map(String::as_str).collect();
+    /// The crate's error, with the path before the message. No `From`: a second one for [`Error`] would leave the `?` of
+    /// closures elsewhere without a type.
+    pub(crate) fn into_error(self) -> Error {
+        let message = escaped(&self.0.message);
+        let pieces: Vec<&str> = self.0.path.iter().rev().map(String::as_str).collect();
         let message = if pieces.is_empty() { message } else { format!("{}: {message}", Shown(&pieces.join("."))) };
-        match failure.kind {
-            ErrorKind::Limit => Self::limit(message),
-            _ => Self::caller(message),
+        match self.0.kind {
+            ErrorKind::Limit => Error::limit(message),
+            _ => Error::caller(message),
         }
     }
 }
