@@ -54,7 +54,7 @@
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct ReadmeExamples;
-// The stages, in the order in which data flows; a module imports only from those above it (`tests/architecture.rs`).
+// The stages, in the order in which data flows; a module imports only from those above it (`tests/it/architecture.rs`).
 mod error;
 mod limits;
 mod source;
