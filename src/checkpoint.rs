@@ -276,7 +276,8 @@ impl Checkpoint {
     /// Reads every storage and says what is wrong with it, in the order of [`storages`](Self::storages): nothing if all is
     /// well. Checksums are held against the data if the file was opened with
     /// [`verify_checksums`](crate::LoadOptions::verify_checksums). That every tensor lies within its storage has been
-    /// checked on opening.
+    /// checked on opening; if the storages are sound, the indices of sparse tensors and the shapes of nested ones are
+    /// checked here.
     ///
     /// ```
     /// let checkpoint = torch_checkpoint::LoadOptions::new()
@@ -292,11 +293,15 @@ impl Checkpoint {
     pub fn verify(&self) -> Vec<Error> {
         let wrong: Vec<(&Storage, Error)> =
             self.storages().filter_map(|storage| Some((storage, storage.check().err()?))).collect();
-        if wrong.is_empty() {
-            return Vec::new();
-        }
         // Names only help; the defects count.
         let tensors = self.tensors_below(self.root().node()).unwrap_or_default();
+        if wrong.is_empty() {
+            let defect = |entry: &TensorEntry| {
+                let error = entry.tensor.check_parts().err()?;
+                Some(self.in_path(if entry.path.is_empty() { error } else { error.in_tensor(&entry.name()) }))
+            };
+            return tensors.iter().filter_map(defect).collect();
+        }
         let mut named: HashMap<u32, &TensorEntry> = HashMap::new();
         for entry in &tensors {
             let parts = entry.tensor.components().map(|(_, part)| part);
