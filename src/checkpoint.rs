@@ -277,8 +277,9 @@ impl Checkpoint {
     }
 
     /// Reads every record of the container and says what is wrong: a checksum that does not fit, damaged compressed data, a
-    /// header that contradicts the directory, an archive in which another zip reader sees something else. Nothing if all
-    /// is well. That every tensor lies within its storage has been checked on opening.
+    /// header that contradicts the directory, an archive in which another zip reader sees something else; then the indices
+    /// of sparse tensors and the shapes of nested ones. Nothing if all is well. That every tensor lies within its storage
+    /// has been checked on opening.
     ///
     /// ```
     /// let checkpoint = torch_checkpoint::LoadOptions::new().open("fixtures/refused/x_flipped_bit.pt")?;
@@ -291,11 +292,15 @@ impl Checkpoint {
     #[must_use]
     pub fn verify(&self) -> Vec<Error> {
         let defects = self.0.records.defects();
-        if defects.is_empty() {
-            return Vec::new();
-        }
         // Names only help; the defects count.
         let tensors = self.tensors_below(self.root().node()).unwrap_or_default();
+        if defects.is_empty() {
+            let defect = |entry: &TensorEntry| {
+                let error = entry.tensor.check_parts().err()?;
+                Some(self.in_path(if entry.path.is_empty() { error } else { error.in_tensor(&entry.name()) }))
+            };
+            return tensors.iter().filter_map(defect).collect();
+        }
         let mut named: HashMap<RecordId, &TensorEntry> = HashMap::new();
         for entry in &tensors {
             let parts = entry.tensor.components().map(|(_, part)| part);

@@ -56,10 +56,15 @@ pub(crate) fn all(tensors: &[&Tensor]) -> Result<Vec<Option<Sha>>, (usize, Error
     hashes.into_iter().zip(tensors).enumerate().map(done).collect()
 }
 
-/// The hash of one tensor's bytes, row-major and little-endian; `None` if it has no data.
+/// The hash of one tensor's bytes, row-major and little-endian, of a sparse one those of the dense tensor; `None` if it has
+/// no data, or is nested: the components have hashes.
 pub(crate) fn one(tensor: &Tensor) -> Result<Option<Sha>, Error> {
-    if *tensor.device() == Device::Meta {
+    if *tensor.device() == Device::Meta || tensor.layout() == Layout::Nested {
         return Ok(None);
+    }
+    if tensor.layout() != Layout::Strided {
+        let dense = tensor.to_dense()?;
+        return Ok(Some(Sha(Sha256::digest(little_endian(dense.bytes()?, dense.dtype())).into())));
     }
     let mut hash = Sha256::new();
     // A view is halved until its parts are small. Each dimension can be halved only as often as its size has bits, so

@@ -4,12 +4,12 @@ use std::fmt::{Display, Write as _};
 
 use serde::{Serialize, Serializer};
 use serde_json::Number;
-use torch_checkpoint::{Format, Kind, Layout, ListedValue, Listing, Tensor, Value};
+use torch_checkpoint::{Device, Format, Kind, Layout, ListedValue, Listing, Tensor, Value};
 
 use crate::failure::Failure;
 use crate::hash::{self, Sha};
 use crate::output::Output;
-use crate::show::{Joined, Numbering, placed, stored, stored_bytes};
+use crate::show::{Joined, Numbering, stored, stored_bytes};
 
 /// Prints a listing; `hashes` are those of its tensors, in order, if they are wanted.
 pub(crate) fn print(format: Format, listing: &Listing<'_>, hashes: Option<&[Option<Sha>]>) -> Result<(), Failure> {
@@ -59,10 +59,12 @@ struct TensorLine<'a> {
     name: Text<Joined<'a>>,
     path: &'a [String],
     dtype: &'static str,
-    shape: &'a [usize],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shape: Option<&'a [usize]>,
     #[serde(skip_serializing_if = "Option::is_none")]
     stride: Option<&'a [usize]>,
-    storage_offset: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    storage_offset: Option<usize>,
     layout: &'static str,
     /// `null` for a meta tensor that has none in the file.
     storage: Option<usize>,
@@ -74,12 +76,38 @@ struct TensorLine<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     sha256: Option<Option<Text<Sha>>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    components: Option<Vec<Component<'a>>>,
+    components: Option<Vec<Component>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    quantization: Option<Quantized>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shard: Option<ShardOf<'a>>,
+}
+
+/// The parameters of a quantised tensor: one of each, or one of each for every index along the axis.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Quantized {
+    PerTensor { scheme: &'static str, scale: f64, zero_point: i64 },
+    PerChannel { scheme: &'static str, axis: usize, scales: Vec<f64>, zero_points: Points },
 }
 
 #[derive(Serialize)]
-struct Component<'a> {
-    shape: &'a [usize],
+#[serde(untagged)]
+enum Points {
+    Int(Vec<i64>),
+    Float(Vec<f64>),
+}
+
+/// Of a tensor that is one rank's part of a larger one.
+#[derive(Serialize)]
+struct ShardOf<'a> {
+    global_shape: &'a [usize],
+    placements: &'a [String],
+}
+
+#[derive(Serialize)]
+struct Component {
+    shape: Vec<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     sha256: Option<Option<Text<Sha>>>,
 }
@@ -91,34 +119,31 @@ impl<'a> TensorLine<'a> {
         storages: &mut Numbering,
         sha256: Option<Option<Sha>>,
     ) -> Result<Self, Failure> {
-        let place = placed(tensor);
-        let components = match tensor.layout() {
-            Layout::Nested => Some(
-                tensor
-                    .components()
-                    .map(|(_, part)| {
-                        let sha256 = sha256.map(|_| hash::one(part)).transpose()?;
-                        Ok(Component { shape: part.shape(), sha256: sha256.map(|sha| sha.map(Text)) })
-                    })
-                    .collect::<Result<_, Failure>>()?,
-            ),
-            _ => None,
+        let nested = tensor.layout() == Layout::Nested;
+        let strided = tensor.layout() == Layout::Strided;
+        let component = |part: Tensor| {
+            let sha256 = sha256.map(|_| hash::one(&part)).transpose()?;
+            Ok(Component { shape: part.shape().to_vec(), sha256: sha256.map(|sha| sha.map(Text)) })
+        };
+        let components = match nested && *tensor.device() != Device::Meta {
+            true => Some(tensor.unbind()?.into_iter().map(component).collect::<Result<_, Failure>>()?),
+            false => None,
         };
         Ok(Self {
             name: Text(Joined(&leaf.path)),
             path: &leaf.path,
             dtype: tensor.dtype().name(),
-            shape: tensor.shape(),
-            stride: (tensor.layout() == Layout::Strided).then(|| tensor.strides()),
-            storage_offset: tensor.storage_offset(),
+            shape: (!nested).then(|| tensor.shape()),
+            stride: strided.then(|| tensor.strides()),
+            storage_offset: strided.then(|| tensor.storage_offset()),
             layout: tensor.layout().name(),
-            storage: stored(place).map(|storage| storages.number(storage)),
-            location: place.location(),
-            device: Text(place.device()),
+            storage: stored(tensor).map(|storage| storages.number(storage)),
+            location: tensor.location(),
+            device: Text(tensor.device()),
             requires_grad: tensor.requires_grad(),
             is_parameter: tensor.is_parameter(),
             nbytes: stored_bytes(tensor),
-            sha256: sha256.map(|sha| sha.map(Text)),
+            sha256: sha256.filter(|_| !nested).map(|sha| sha.map(Text)),
             components,
         })
     }

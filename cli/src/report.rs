@@ -11,7 +11,7 @@ use crate::groups::grouped;
 use crate::hash::Sha;
 use crate::output::Output;
 use crate::screen::Screen;
-use crate::show::{Joined, placed, stored_bytes};
+use crate::show::{Joined, stored_bytes};
 use crate::text::{clean, count, fit_end, fit_middle, size, width};
 use crate::totals::{self, wide};
 
@@ -102,22 +102,22 @@ fn rows(listing: &Listing<'_>, hashes: Option<&[Option<Sha>]>) -> Vec<Row> {
     let tensors = || listing.leaves.iter().filter_map(|leaf| Some((leaf, leaf.value.as_tensor()?)));
     let mut uses: HashMap<u32, usize> = HashMap::new();
     for (_, tensor) in tensors() {
-        let uses = uses.entry(placed(tensor).storage().id()).or_default();
+        let uses = uses.entry(tensor.storage().id()).or_default();
         *uses = uses.saturating_add(1);
     }
     uses.retain(|_, uses| *uses > 1);
     let mut shared: HashMap<u32, usize> = HashMap::new();
     let mut hashes = hashes.map(<[_]>::iter);
     let row = |(leaf, tensor): (&ListedValue<'_>, &Tensor)| {
-        let storage = placed(tensor).storage().id();
+        let storage = tensor.storage().id();
         let next = shared.len().saturating_add(1);
         let shared = uses.contains_key(&storage).then(|| *shared.entry(storage).or_insert(next));
         Row {
             name: name(&leaf.path),
             kind: RowKind {
                 dtype: tensor.dtype().name(),
-                shape: format!("{:?}", tensor.shape()),
-                device: device(placed(tensor)),
+                shape: shape(tensor),
+                device: device(tensor),
                 notes: notes(tensor, shared),
             },
             count: 1,
@@ -131,6 +131,14 @@ fn rows(listing: &Listing<'_>, hashes: Option<&[Option<Sha>]>) -> Vec<Row> {
 
 fn name(path: &[String]) -> String {
     if path.is_empty() { "(root)".to_owned() } else { clean(&Joined(path).to_string()).into_owned() }
+}
+
+/// The shape; of a nested tensor, how many shapes it has.
+fn shape(tensor: &Tensor) -> String {
+    match (tensor.layout(), tensor.shape()) {
+        (Layout::Nested, [number]) => format!("{} shapes", count(wide(*number))),
+        (_, shape) => format!("{shape:?}"),
+    }
 }
 
 /// Where a tensor is; if it was saved from elsewhere, from there to here.

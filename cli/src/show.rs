@@ -44,15 +44,6 @@ fn hashes(args: &Show, listing: &Listing<'_>) -> Result<Vec<Option<Sha>>, Failur
     })
 }
 
-/// The part of a tensor that says where it is: itself, or the values of a sparse or nested one.
-pub(crate) fn placed(tensor: &Tensor) -> &Tensor {
-    let mut components = tensor.components();
-    match tensor.components().find(|(name, _)| *name == "values").or_else(|| components.next()) {
-        Some((_, part)) => part,
-        None => tensor,
-    }
-}
-
 /// The storage of a tensor, unless the file has none: that of a meta tensor is made up and has no key.
 pub(crate) fn stored(tensor: &Tensor) -> Option<&Storage> {
     let storage = tensor.storage();

@@ -5,7 +5,7 @@ use std::collections::hash_map::Entry;
 
 use torch_checkpoint::{Checkpoint, Device, Listing, Tensor};
 
-use crate::show::{placed, stored_bytes};
+use crate::show::stored_bytes;
 use crate::text::{clean, count, fit_end, plural, size};
 
 /// Devices, or dtypes, that are named.
@@ -66,7 +66,7 @@ impl<'a> Sums<'a> {
         self.parameters = self.parameters.saturating_add(usize::from(tensor.is_parameter()));
         self.elements = self.elements.saturating_add(wide(tensor.numel()));
         self.bytes = self.bytes.saturating_add(wide(stored_bytes(tensor)));
-        self.devices.add(placed(tensor).device());
+        self.devices.add(tensor.device());
         self.dtypes.add(tensor.dtype().name());
         let whole = tensor.components().next().is_none().then_some(tensor);
         for part in tensor.components().map(|(_, part)| part).chain(whole) {

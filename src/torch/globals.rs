@@ -58,6 +58,9 @@ pub(crate) enum Rebuild {
     Nested,
     /// `torch.nested._internal.nested_tensor._rebuild_njt(dict)`
     Jagged,
+    /// `torch.nested._internal.nested_tensor.NestedTensor(values, offsets)` of torch 2.5 and before, within
+    /// `_rebuild_from_type_v2`, whose state has the rest
+    JaggedClass,
     /// `_rebuild_device_tensor_from_numpy(array, dtype, device, requires_grad)`, once `_rebuild_xla_tensor`
     DeviceFromNumpy,
     /// `_rebuild_device_tensor_from_cpu_tensor(data, dtype, device, requires_grad)`
@@ -112,6 +115,7 @@ pub(crate) fn meaning(module: &str, name: &str) -> Meaning {
         ("torch._tensor", "_rebuild_from_type_v2") => Tensor(Rebuild::FromTypeV2),
         ("torch._tensor", "_rebuild_from_type") => Tensor(Rebuild::FromType),
         ("torch.nested._internal.nested_tensor", "_rebuild_njt") => Tensor(Rebuild::Jagged),
+        ("torch.nested._internal.nested_tensor", "NestedTensor") => Tensor(Rebuild::JaggedClass),
         ("torch.nn.parameter" | "torch.nn", "Parameter") => Tensor(Rebuild::ParameterClass),
         ("torch.nn.parameter", "Buffer") => Tensor(Rebuild::VariableClass),
         ("torch.autograd.variable" | "torch.autograd", "Variable") => Tensor(Rebuild::VariableClass),

@@ -219,6 +219,7 @@ impl<'g, 'm> Rebuilder<'g, 'm> {
             Rebuild::Sparse => self.sparse(args),
             Rebuild::Nested => self.nested(args),
             Rebuild::Jagged => self.jagged(args),
+            Rebuild::JaggedClass => self.jagged_class(args, NodeId::NONE),
             Rebuild::DeviceFromNumpy => self.device_from_numpy(args),
             Rebuild::DeviceFromCpu => self.device_from_cpu(args),
         }

@@ -25,17 +25,33 @@ impl<'g> Rebuilder<'g, '_> {
         };
         // The last entry of a name counts, as in a dict.
         let find = |name: &str| entries.iter().rev().find(|(key, _)| ascii_or_text(self.graph, *key) == Some(name));
-        let present = |name: &str| {
-            find(name).map(|&(_, value)| value).filter(|&value| !matches!(self.graph.node(value), Node::None))
-        };
+        let present = |name: &str| find(name).map(|&(_, value)| value).filter(|&value| value != NodeId::NONE);
         let needed =
             |name: &str| present(name).ok_or_else(|| Error::malformed(format!("a nested tensor without `{name}`")));
         let (values, offsets, lengths) = (needed("values")?, needed("offsets")?, present("lengths"));
-        let ragged_dim = present("_ragged_idx").map(|dim| self.int(dim, "the ragged dimension")).transpose()?;
         let grad = present("requires_grad").map(|grad| self.flag(grad)).transpose()?;
+        let tensor = self.jagged_of(values, offsets, lengths, present("_ragged_idx"))?;
+        Ok(tensor.wrapped(grad.unwrap_or(false), false))
+    }
+
+    /// `NestedTensor(values, offsets)`, with the rest in the state that `_rebuild_from_type_v2` gives it.
+    pub(super) fn jagged_class(&mut self, args: &'g [NodeId], state: NodeId) -> Result<Tensor, Stop> {
+        let [values, offsets] = *self.want("NestedTensor", args)?;
+        let attribute = |name: &str| self.attribute(state, name).filter(|&value| value != NodeId::NONE);
+        let tensor = self.jagged_of(values, offsets, attribute("_lengths"), attribute("_ragged_idx"))?;
+        Ok(tensor.wrapped(false, false))
+    }
+
+    fn jagged_of(
+        &mut self,
+        values: NodeId,
+        offsets: NodeId,
+        lengths: Option<NodeId>,
+        ragged_dim: Option<NodeId>,
+    ) -> Result<Tensor, Stop> {
+        let ragged_dim = ragged_dim.map(|dim| self.int(dim, "the ragged dimension")).transpose()?;
         let (values, offsets) = (self.part(values)?, self.part(offsets)?);
         let lengths = lengths.map(|lengths| self.part(lengths)).transpose()?;
-        let tensor = Tensor::nested_jagged(values, offsets, lengths, ragged_dim.unwrap_or(1))?;
-        Ok(tensor.wrapped(grad.unwrap_or(false), false))
+        Ok(Tensor::nested_jagged(values, offsets, lengths, ragged_dim.unwrap_or(1))?)
     }
 }

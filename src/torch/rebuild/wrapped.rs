@@ -50,7 +50,10 @@ impl<'g> Rebuilder<'g, '_> {
         if matches!(rebuild, Rebuild::FromType | Rebuild::FromTypeV2) {
             return Err(Error::unsupported("_rebuild_from_type within itself").into());
         }
-        let tensor = self.call(rebuild, self.args(args), None)?;
+        let tensor = match rebuild {
+            Rebuild::JaggedClass => self.jagged_class(self.args(args), state)?,
+            _ => self.call(rebuild, self.args(args), None)?,
+        };
         // A parameter of a subclass says so in an attribute (`torch/nn/parameter.py`).
         let is_parameter = match self.attribute(state, "_is_param") {
             Some(flag) => self.flag(flag)?,
