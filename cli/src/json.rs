@@ -4,7 +4,7 @@ use std::fmt::{Display, Write as _};
 
 use serde::{Serialize, Serializer};
 use serde_json::Number;
-use torch_checkpoint::{Device, Format, Kind, Layout, ListedValue, Listing, Tensor, Value};
+use torch_checkpoint::{Device, Format, Kind, Layout, ListedValue, Listing, Tensor, Value, ZeroPoints};
 
 use crate::failure::Failure;
 use crate::hash::{self, Sha};
@@ -98,6 +98,21 @@ enum Points {
     Float(Vec<f64>),
 }
 
+fn quantized(tensor: &Tensor) -> Result<Option<Quantized>, torch_checkpoint::Error> {
+    let Some(quantization) = tensor.quantization() else { return Ok(None) };
+    let scheme = quantization.scheme().name();
+    if let (Some(scale), Some(zero_point)) = (quantization.scale(), quantization.zero_point()) {
+        return Ok(Some(Quantized::PerTensor { scheme, scale, zero_point }));
+    }
+    let zero_points = match quantization.zero_points()? {
+        ZeroPoints::Float(points) => Points::Float(points),
+        ZeroPoints::Int(points) => Points::Int(points),
+        _ => return Ok(None),
+    };
+    let axis = quantization.axis().unwrap_or_default();
+    Ok(Some(Quantized::PerChannel { scheme, axis, scales: quantization.scales()?, zero_points }))
+}
+
 /// Of a tensor that is one rank's part of a larger one.
 #[derive(Serialize)]
 struct ShardOf<'a> {
@@ -145,6 +160,10 @@ impl<'a> TensorLine<'a> {
             nbytes: stored_bytes(tensor),
             sha256: sha256.filter(|_| !nested).map(|sha| sha.map(Text)),
             components,
+            quantization: quantized(tensor)?,
+            shard: tensor
+                .shard()
+                .map(|shard| ShardOf { global_shape: shard.global_shape(), placements: shard.placements() }),
         })
     }
 }
