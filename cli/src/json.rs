@@ -107,7 +107,6 @@ fn quantized(tensor: &Tensor) -> Result<Option<Quantized>, torch_checkpoint::Err
     let zero_points = match quantization.zero_points()? {
         ZeroPoints::Float(points) => Points::Float(points),
         ZeroPoints::Int(points) => Points::Int(points),
-        _ => return Ok(None),
     };
     let axis = quantization.axis().unwrap_or_default();
     Ok(Some(Quantized::PerChannel { scheme, axis, scales: quantization.scales()?, zero_points }))

@@ -63,7 +63,6 @@ impl QScheme {
 
 /// The zero points of a [`Quantization`].
 #[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
 pub enum ZeroPoints {
     /// Of the affine schemes.
     Int(Vec<i64>),
