@@ -10,11 +10,11 @@ use super::dtype::DType;
 
 /// A complex number as torch stores it, real part first.
 ///
-/// ```no_run
+/// ```
 /// use torch_checkpoint::Complex;
 ///
-/// let weights = torch_checkpoint::load_state_dict("model.pth", "cpu")?;
-/// let spectrum: Vec<Complex<f32>> = weights["spectrum"].to_vec()?;
+/// let weights = torch_checkpoint::load_state_dict("fixtures/zip/torch-2.15/conj_neg.pt", "cpu")?;
+/// let spectrum: Vec<Complex<f32>> = weights["conj"].to_vec()?;
 /// let energy: f32 = spectrum.iter().map(|z| z.re * z.re + z.im * z.im).sum();
 /// # let _ = energy;
 /// # Ok::<(), torch_checkpoint::Error>(())

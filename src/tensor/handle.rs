@@ -25,8 +25,8 @@ use crate::error::Error;
 /// | a part, or another order | [`narrow`](Self::narrow), [`select`](Self::select), [`transpose`](Self::transpose), … | never |
 /// | a tensor that keeps no file open | [`detach`](Self::detach) | always |
 ///
-/// ```no_run
-/// let weights = torch_checkpoint::load_state_dict("model.pth", "cpu")?;
+/// ```
+/// let weights = torch_checkpoint::load_state_dict("fixtures/zip/torch-2.15/wrapped_state_dict.pt", "cpu")?;
 /// let w = &weights["fc.weight"];
 /// println!("{} {:?} saved on {}, now on {}", w.dtype(), w.shape(), w.location(), w.device());
 /// let values: &[f32] = w.as_slice()?;
@@ -231,8 +231,8 @@ impl Tensor {
 
     /// The part of `len` elements from `start` on along a dimension.
     ///
-    /// ```no_run
-    /// # let weights = torch_checkpoint::load_state_dict("model.pth", "cpu")?;
+    /// ```
+    /// # let weights = torch_checkpoint::load_state_dict("fixtures/zip/torch-2.15/wrapped_state_dict.pt", "cpu")?;
     /// # let (rank, ranks) = (1, 4);
     /// // Tensor-parallel inference reads its own slice of the file only.
     /// let w = &weights["fc.weight"];
@@ -250,9 +250,9 @@ impl Tensor {
 
     /// One index of a dimension, which disappears.
     ///
-    /// ```no_run
-    /// # let weights = torch_checkpoint::load_state_dict("model.pth", "cpu")?;
-    /// let row: Vec<f32> = weights["embed.weight"].select(0, 42)?.to_vec()?;
+    /// ```
+    /// # let weights = torch_checkpoint::load_state_dict("fixtures/zip/torch-2.15/wrapped_state_dict.pt", "cpu")?;
+    /// let row: Vec<f32> = weights["fc.weight"].select(0, 1)?.to_vec()?;
     /// # Ok::<(), torch_checkpoint::Error>(())
     /// ```
     ///
@@ -264,8 +264,8 @@ impl Tensor {
 
     /// Two dimensions exchanged.
     ///
-    /// ```no_run
-    /// # let weights = torch_checkpoint::load_state_dict("model.pth", "cpu")?;
+    /// ```
+    /// # let weights = torch_checkpoint::load_state_dict("fixtures/zip/torch-2.15/wrapped_state_dict.pt", "cpu")?;
     /// let columns: Vec<f32> = weights["fc.weight"].transpose(0, 1)?.to_vec()?;
     /// # Ok::<(), torch_checkpoint::Error>(())
     /// ```
@@ -278,8 +278,8 @@ impl Tensor {
 
     /// The dimensions in another order: dimension `n` of the result is dimension `order[n]` of this tensor.
     ///
-    /// ```no_run
-    /// # let weights = torch_checkpoint::load_state_dict("model.pth", "cpu")?;
+    /// ```
+    /// # let weights = torch_checkpoint::load_state_dict("fixtures/zip/torch-2.15/state_dict.pt", "cpu")?;
     /// let channels_last = weights["conv1.weight"].permute(&[0, 2, 3, 1])?;
     /// # Ok::<(), torch_checkpoint::Error>(())
     /// ```
@@ -294,8 +294,8 @@ impl Tensor {
     /// Another shape over the same elements in the same order, where the strides allow it without a copy (a contiguous
     /// tensor's always do).
     ///
-    /// ```no_run
-    /// # let weights = torch_checkpoint::load_state_dict("model.pth", "cpu")?;
+    /// ```
+    /// # let weights = torch_checkpoint::load_state_dict("fixtures/zip/torch-2.15/state_dict.pt", "cpu")?;
     /// let w = &weights["conv1.weight"];
     /// let matrix = w.reshape(&[w.shape()[0], w.numel() / w.shape()[0]])?;
     /// # Ok::<(), torch_checkpoint::Error>(())

@@ -20,8 +20,8 @@ impl Tensor {
     /// The elements' bytes in row-major order and native byte order, conjugated and negated where the file says so;
     /// `bool` as stored. Borrowed from the file whenever the stored bytes are that already.
     ///
-    /// ```no_run
-    /// let weights = torch_checkpoint::load_state_dict("model.pth", "cpu")?;
+    /// ```
+    /// let weights = torch_checkpoint::load_state_dict("fixtures/zip/torch-2.15/wrapped_state_dict.pt", "cpu")?;
     /// let bytes = weights["fc.weight"].bytes()?;
     /// assert_eq!(bytes.len(), weights["fc.weight"].nbytes());
     /// # Ok::<(), torch_checkpoint::Error>(())
@@ -46,8 +46,8 @@ impl Tensor {
 
     /// The elements as they lie in the file (or in the memory that a compressed storage was unpacked to). Never copies.
     ///
-    /// ```no_run
-    /// let weights = torch_checkpoint::load_state_dict("model.pth", "cpu")?;
+    /// ```
+    /// let weights = torch_checkpoint::load_state_dict("fixtures/zip/torch-2.15/wrapped_state_dict.pt", "cpu")?;
     /// let bias: &[f32] = weights["fc.bias"].as_slice()?;
     /// # let _ = bias;
     /// # Ok::<(), torch_checkpoint::Error>(())
@@ -94,8 +94,8 @@ impl Tensor {
 
     /// The elements in row-major order, copied, whatever the strides and the alignment.
     ///
-    /// ```no_run
-    /// let weights = torch_checkpoint::load_state_dict("model.pth", "cpu")?;
+    /// ```
+    /// let weights = torch_checkpoint::load_state_dict("fixtures/zip/torch-2.15/wrapped_state_dict.pt", "cpu")?;
     /// let transposed: Vec<f32> = weights["fc.weight"].transpose(0, 1)?.to_vec()?;
     /// # let _ = transposed;
     /// # Ok::<(), torch_checkpoint::Error>(())
@@ -124,8 +124,8 @@ impl Tensor {
     /// The elements converted to floats, in row-major order, rounded as torch rounds. `bool`, integers and floats of every
     /// width convert; `float4_e2m1fn_x2` gives two numbers per element.
     ///
-    /// ```no_run
-    /// let weights = torch_checkpoint::load_state_dict("model_bf16.pth", "cpu")?;
+    /// ```
+    /// let weights = torch_checkpoint::load_state_dict("fixtures/zip/torch-2.15/wrapped_state_dict.pt", "cpu")?;
     /// let w: Vec<f32> = weights["fc.weight"].cast()?;
     /// # let _ = w;
     /// # Ok::<(), torch_checkpoint::Error>(())
@@ -144,8 +144,8 @@ impl Tensor {
 
     /// As [`cast`](Self::cast), into memory that there is already, which is faster than fresh memory.
     ///
-    /// ```no_run
-    /// let weights = torch_checkpoint::load_state_dict("model_bf16.pth", "cpu")?;
+    /// ```
+    /// let weights = torch_checkpoint::load_state_dict("fixtures/zip/torch-2.15/wrapped_state_dict.pt", "cpu")?;
     /// let largest = weights.values().map(|w| w.numel()).max().unwrap_or(0);
     /// let mut buffer = vec![0_f32; largest];
     /// for (name, w) in &weights {
@@ -193,8 +193,8 @@ impl Tensor {
 
     /// As [`bytes`](Self::bytes), into memory that there is already.
     ///
-    /// ```no_run
-    /// let weights = torch_checkpoint::load_state_dict("model.pth", "cpu")?;
+    /// ```
+    /// let weights = torch_checkpoint::load_state_dict("fixtures/zip/torch-2.15/wrapped_state_dict.pt", "cpu")?;
     /// let w = &weights["fc.weight"];
     /// let mut staging = vec![0; w.nbytes()];
     /// w.copy_to(&mut staging)?;
@@ -213,8 +213,8 @@ impl Tensor {
     /// A row-major copy in a storage of its own, which keeps no file open; of a sparse or nested tensor, one over copies of
     /// its [`components`](Self::components).
     ///
-    /// ```no_run
-    /// let weights = torch_checkpoint::load_state_dict("model.pth", "cpu")?;
+    /// ```
+    /// let weights = torch_checkpoint::load_state_dict("fixtures/zip/torch-2.15/wrapped_state_dict.pt", "cpu")?;
     /// let bias = weights["fc.bias"].detach()?;
     /// drop(weights); // the file is unmapped
     /// let values: &[f32] = bias.as_slice()?;

@@ -21,12 +21,13 @@ use crate::source::{ByteOrder, RecordId, Records};
 /// Two handles are equal exactly if they are the same storage, so tensors that share memory (tied weights, slices of a
 /// flat buffer) can be found: `a.storage() == b.storage()`.
 ///
-/// ```no_run
-/// let weights = torch_checkpoint::load_state_dict("model.pth", "cpu")?;
-/// let (embedding, head) = (&weights["embed.weight"], &weights["lm_head.weight"]);
-/// if embedding.storage() == head.storage() {
-///     println!("tied: both live in storage {} ({} bytes)", head.storage().key(), head.storage().nbytes());
-/// }
+/// ```
+/// use torch_checkpoint::LoadOptions;
+///
+/// let weights = LoadOptions::new().key("model").load_state_dict("fixtures/zip/torch-2.15/tied.pt")?;
+/// let (embedding, head) = (&weights["embed.weight"], &weights["out.weight"]);
+/// assert_eq!(embedding.storage(), head.storage());
+/// println!("tied: both live in storage {} ({} bytes)", head.storage().key(), head.storage().nbytes());
 /// # Ok::<(), torch_checkpoint::Error>(())
 /// ```
 #[derive(Clone)]
