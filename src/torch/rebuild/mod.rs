@@ -12,6 +12,7 @@ mod wrapped;
 use std::collections::HashSet;
 
 use super::globals::{Meaning, Rebuild};
+use super::persistent_id::StorageTypes;
 use super::program::Slots;
 use super::storages::in_place;
 use crate::error::Error;
@@ -23,6 +24,7 @@ use crate::tensor::{Marks, Storage, Tensor};
 pub(super) struct Rebuilder<'g> {
     graph: &'g Graph,
     meanings: &'g [Meaning],
+    storage_types: &'g StorageTypes,
     slots: &'g mut Slots,
     storages: &'g [Storage],
     limits: &'g Limits,
@@ -65,6 +67,7 @@ impl<'g> Rebuilder<'g> {
     pub(super) fn new(
         graph: &'g Graph,
         meanings: &'g [Meaning],
+        storage_types: &'g StorageTypes,
         slots: &'g mut Slots,
         storages: &'g [Storage],
         limits: &'g Limits,
@@ -72,6 +75,7 @@ impl<'g> Rebuilder<'g> {
         Self {
             graph,
             meanings,
+            storage_types,
             slots,
             storages,
             limits,
@@ -86,9 +90,9 @@ impl<'g> Rebuilder<'g> {
 
     pub(super) fn run(mut self) -> Result<Rebuilt, Error> {
         let graph = self.graph;
-        for node in graph.ids() {
-            if let Node::Object(object) = graph.node(node)
-                && let Some(Meaning::Tensor(rebuild)) = self.meaning(object.callable)
+        for (node, callable) in graph.calls() {
+            if let Some(Meaning::Tensor(rebuild)) = self.meaning(callable)
+                && let Node::Object(object) = graph.node(node)
             {
                 self.rebuild(node, rebuild, object)?;
             }
