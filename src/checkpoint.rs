@@ -213,32 +213,30 @@ impl Checkpoint {
     /// # Errors
     /// The limits on names and nesting.
     pub fn tensors(&self) -> Result<Vec<TensorEntry>, Error> {
-        self.tensors_below(self.root().node()).map_err(|e| self.in_path(e))
+        let found = self.tensors_below(self.root().node()).map_err(|e| self.in_path(e))?;
+        let program = &self.0.program;
+        let entry = |(path, node)| Some(TensorEntry { path, tensor: program.tensor(node)?.clone() });
+        Ok(found.into_iter().filter_map(entry).collect())
     }
 
-    /// The same for a part of the file.
-    pub(crate) fn tensors_below(&self, root: NodeId) -> Result<Vec<TensorEntry>, Error> {
+    /// The same for a part of the file: paths and nodes.
+    pub(crate) fn tensors_below(&self, root: NodeId) -> Result<Vec<(Vec<String>, NodeId)>, Error> {
         let program = &self.0.program;
         let mut seen = program.tensor_set();
         let mut found = self.walk_tensors(root, |node| seen.insert(node))?;
-        for (node, path) in seen.unmet(root) {
-            if let Some(tensor) = program.tensor(node) {
-                found.push(TensorEntry { path, tensor: tensor.clone() });
-            }
-        }
+        found.extend(seen.unmet(root).into_iter().map(|(node, path)| (path, node)));
         Ok(found)
     }
 
-    fn walk_tensors(&self, root: NodeId, mut seen: impl FnMut(NodeId)) -> Result<Vec<TensorEntry>, Error> {
+    fn walk_tensors(&self, root: NodeId, mut seen: impl FnMut(NodeId)) -> Result<Vec<(Vec<String>, NodeId)>, Error> {
         let program = &self.0.program;
         let mut found = Vec::new();
         walk(program, root, &self.0.limits, |path, leaf| {
             if let Leaf::Node(node) = leaf
-                && let Some(tensor) = program.tensor(node)
+                && program.tensor(node).is_some()
             {
                 seen(node);
-                let path = path.iter().map(|piece| piece.clone().into_owned()).collect();
-                found.push(TensorEntry { path, tensor: tensor.clone() });
+                found.push((path.iter().map(|piece| piece.clone().into_owned()).collect(), node));
             }
             Ok(())
         })?;
@@ -293,7 +291,7 @@ impl Checkpoint {
     pub fn verify(&self) -> Vec<Error> {
         let defects = self.0.records.defects();
         // Names only help; the defects count.
-        let tensors = self.tensors_below(self.root().node()).unwrap_or_default();
+        let tensors = self.tensors().unwrap_or_default();
         if defects.is_empty() {
             let defect = |entry: &TensorEntry| {
                 let error = entry.tensor.check_parts().err()?;

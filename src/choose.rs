@@ -1,5 +1,7 @@
 //! Which dict of a checkpoint is the state dict? Five rules (see [`crate::load_state_dict`]), and never a guess.
 
+use std::collections::HashMap;
+
 use crate::error::{Error, Shown};
 use crate::limits::Limits;
 use crate::pickle::graph::NodeId;
@@ -21,11 +23,18 @@ pub(crate) fn choose(program: &Program, root: NodeId, explicit: bool, limits: &L
     if root_is_candidate && (explicit || program.is_module(root)) {
         return Ok(root);
     }
-    let children = children(program, root);
-    let candidates: Vec<&(String, NodeId)> =
-        children.iter().filter(|(_, child)| is_candidate(program, *child)).collect();
-    let root_holds_tensor = children.iter().any(|&(_, child)| program.tensor(child).is_some());
-    match *candidates.as_slice() {
+    let mut candidates: Vec<(String, NodeId)> = Vec::new();
+    let mut root_holds_tensor = false;
+    // A child may be there many times, and is looked through once.
+    let mut known: HashMap<NodeId, bool> = HashMap::new();
+    visit_children(program, root, |name, child| {
+        if program.tensor(child).is_some() {
+            root_holds_tensor = true;
+        } else if *known.entry(child).or_insert_with(|| is_candidate(program, child)) {
+            candidates.push((name.text(program), child));
+        }
+    });
+    match candidates.as_slice() {
         [] if root_is_candidate => Ok(root),
         [] => Err(no_candidate(program, root, limits)),
         [(_, only)] if !root_holds_tensor => Ok(*only),
@@ -52,19 +61,32 @@ fn is_candidate(program: &Program, node: NodeId) -> bool {
     }
 }
 
-fn children(program: &Program, node: NodeId) -> Vec<(String, NodeId)> {
-    match program.meant(node) {
-        Meant::Dict(entries) => {
-            entries.iter().map(|(key, value)| (key_text(program, key).into_owned(), value)).collect()
+/// What a child is called: text is made of it for candidates only.
+enum ChildName {
+    Key(NodeId),
+    Index(usize),
+}
+
+impl ChildName {
+    fn text(&self, program: &Program) -> String {
+        match *self {
+            Self::Key(key) => key_text(program, key).into_owned(),
+            Self::Index(index) => index.to_string(),
         }
-        Meant::List(items) | Meant::Tuple(items) => {
-            items.iter().enumerate().map(|(n, &item)| (n.to_string(), item)).collect()
-        }
-        _ => Vec::new(),
     }
 }
 
-fn several(candidates: &[&(String, NodeId)], root_too: bool) -> Error {
+fn visit_children(program: &Program, node: NodeId, mut visit: impl FnMut(ChildName, NodeId)) {
+    match program.meant(node) {
+        Meant::Dict(entries) => entries.iter().for_each(|(key, value)| visit(ChildName::Key(key), value)),
+        Meant::List(items) | Meant::Tuple(items) => {
+            items.iter().enumerate().for_each(|(index, &item)| visit(ChildName::Index(index), item));
+        }
+        _ => {}
+    }
+}
+
+fn several(candidates: &[(String, NodeId)], root_too: bool) -> Error {
     let mut names: Vec<String> = candidates.iter().take(LISTED).map(|(name, _)| format!("`{}`", Shown(name))).collect();
     if candidates.len() > LISTED {
         names.push(format!("{} more", candidates.len().saturating_sub(LISTED)));

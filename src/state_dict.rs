@@ -28,7 +28,8 @@ use names::Names;
 #[derive(Clone)]
 pub struct StateDict {
     names: Names,
-    tensors: Vec<Tensor>,
+    /// Which tensors of the checkpoint.
+    tensors: Vec<NodeId>,
     others: Vec<(String, NodeId)>,
     /// The dict or module that the tensors are from.
     node: NodeId,
@@ -53,36 +54,39 @@ impl KeyMismatch {
 }
 
 impl StateDict {
+    /// The tensors of these nodes.
     pub(crate) fn new(
-        entries: impl IntoIterator<Item = (String, Tensor)>,
+        entries: impl Iterator<Item = (impl AsRef<str>, NodeId)>,
         others: Vec<(String, NodeId)>,
         node: NodeId,
         checkpoint: Checkpoint,
     ) -> Result<Self, Error> {
-        let entries = entries.into_iter();
-        let (mut names, mut tensors) = (Names::default(), Vec::with_capacity(entries.size_hint().0));
-        for (name, tensor) in entries {
-            names.push(&name);
-            tensors.push(tensor);
-        }
-        names.must_differ()?;
-        Ok(Self { names, tensors, others, node, checkpoint })
+        let this = Self::from_dict(entries, others, node, checkpoint);
+        this.names.must_differ().map(|()| this)
     }
 
     /// As [`new`](Self::new), from names that are known to differ: the keys of one dict.
-    pub(crate) fn from_dict<'a>(
-        entries: impl Iterator<Item = (&'a str, Tensor)>,
-        count: usize,
+    pub(crate) fn from_dict(
+        entries: impl Iterator<Item = (impl AsRef<str>, NodeId)>,
         others: Vec<(String, NodeId)>,
         node: NodeId,
         checkpoint: Checkpoint,
     ) -> Self {
-        let (mut names, mut tensors) = (Names::default(), Vec::with_capacity(count));
+        let (mut names, mut tensors) = (Names::default(), Vec::with_capacity(entries.size_hint().0));
         for (name, tensor) in entries {
-            names.push(name);
+            names.push(name.as_ref());
             tensors.push(tensor);
         }
         Self { names, tensors, others, node, checkpoint }
+    }
+
+    fn tensor(&self, index: usize) -> Option<&Tensor> {
+        self.checkpoint.program().tensor(*self.tensors.get(index)?)
+    }
+
+    /// Names and nodes.
+    fn nodes(&self) -> impl Iterator<Item = (&str, NodeId)> {
+        self.tensors.iter().enumerate().map(|(index, &node)| (self.names.get(index), node))
     }
 
     /// How many tensors there are.
@@ -100,7 +104,7 @@ impl StateDict {
     /// The tensor of a name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Tensor> {
-        self.tensors.get(self.names.find(name)?)
+        self.tensor(self.names.find(name)?)
     }
 
     /// Whether there is a tensor of that name.
@@ -122,7 +126,7 @@ impl StateDict {
 
     /// The tensors in the order of the file.
     pub fn values(&self) -> impl ExactSizeIterator<Item = &Tensor> {
-        self.tensors.iter()
+        self.iter().map(|(_, tensor)| tensor)
     }
 
     /// The tensor of a name, if it has that dtype and shape.
@@ -208,8 +212,7 @@ impl StateDict {
     /// # Errors
     /// [`ErrorKind::Caller`](crate::ErrorKind::Caller): two names would become one.
     pub fn strip_prefix(&self, prefix: &str) -> Result<Self, Error> {
-        let entries =
-            self.iter().map(|(name, tensor)| (name.strip_prefix(prefix).unwrap_or(name).to_owned(), tensor.clone()));
+        let entries = self.nodes().map(|(name, node)| (name.strip_prefix(prefix).unwrap_or(name), node));
         let others =
             self.others.iter().map(|(name, node)| (name.strip_prefix(prefix).unwrap_or(name).to_owned(), *node));
         Self::new(entries, others.collect(), self.node, self.checkpoint.clone())
@@ -224,9 +227,9 @@ impl StateDict {
             let rest = if prefix.is_empty() || prefix.ends_with('.') { rest } else { rest.strip_prefix('.')? };
             name.len().checked_sub(rest.len())
         };
-        let entries = self.iter().filter_map(|(name, tensor)| Some((name.get(below(name)?..)?, tensor.clone())));
+        let entries = self.nodes().filter_map(|(name, node)| Some((name.get(below(name)?..)?, node)));
         let others = self.others.iter().filter_map(|(name, node)| Some((name.get(below(name)?..)?.to_owned(), *node)));
-        Self::from_dict(entries, 0, others.collect(), self.node, self.checkpoint.clone())
+        Self::from_dict(entries, others.collect(), self.node, self.checkpoint.clone())
     }
 
     /// The entries of the dict that are not tensors, in order: `_extra_state`, packed parameters, numbers.
@@ -277,7 +280,7 @@ impl<'a> Iterator for Iter<'a> {
     type Item = (&'a str, &'a Tensor);
 
     fn next(&mut self) -> Option<Self::Item> {
-        let tensor = self.dict.tensors.get(self.next)?;
+        let tensor = self.dict.tensor(self.next)?;
         let name = self.dict.names.get(self.next);
         self.next = self.next.saturating_add(1);
         Some((name, tensor))
@@ -326,7 +329,9 @@ impl IntoIterator for StateDict {
     type IntoIter = IntoIter;
 
     fn into_iter(self) -> IntoIter {
-        IntoIter { names: self.names, tensors: self.tensors.into_iter().enumerate() }
+        let program = self.checkpoint.program();
+        let tensors: Vec<Tensor> = self.tensors.iter().filter_map(|&node| program.tensor(node).cloned()).collect();
+        IntoIter { names: self.names, tensors: tensors.into_iter().enumerate() }
     }
 }
 

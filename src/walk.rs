@@ -22,10 +22,13 @@ pub(crate) enum Leaf {
     StorageDType(NodeId),
 }
 
+/// What a container holds, each with its piece of the path.
+type Children<'p> = Vec<(Cow<'p, str>, NodeId)>;
+
 /// A container in progress: its children that are still to come.
 struct Frame<'p> {
     node: NodeId,
-    children: std::vec::IntoIter<(Cow<'p, str>, NodeId)>,
+    children: <Children<'p> as IntoIterator>::IntoIter,
 }
 
 /// Calls `visit` for every leaf below `root`. A container met again through another path is walked again, one met inside
@@ -81,11 +84,7 @@ pub(crate) fn walk<'p>(
 }
 
 /// The children of a container that is walked into, `None` for a leaf.
-fn children<'p>(
-    program: &'p Program,
-    node: NodeId,
-    limits: &Limits,
-) -> Result<Option<Vec<(Cow<'p, str>, NodeId)>>, Error> {
+fn children<'p>(program: &'p Program, node: NodeId, limits: &Limits) -> Result<Option<Children<'p>>, Error> {
     Ok(Some(match program.meant(node) {
         Meant::Dict(entries) => entries.iter().map(|(key, value)| (key_text(program, key), value)).collect(),
         Meant::List(items) | Meant::Tuple(items) => indexed(items).collect(),
@@ -105,9 +104,9 @@ fn indexed<'p>(items: &[NodeId]) -> impl Iterator<Item = (Cow<'p, str>, NodeId)>
 }
 
 /// Attributes of the state if it has one, else the arguments; then list items; then entries.
-fn object_children<'p>(program: &'p Program, object: &Opaque<'p>) -> Vec<(Cow<'p, str>, NodeId)> {
+fn object_children<'p>(program: &'p Program, object: &Opaque<'p>) -> Children<'p> {
     let has_state = object.states.iter().any(|&state| !is_empty_state(program, state));
-    let mut children: Vec<(Cow<'p, str>, NodeId)> = Vec::new();
+    let mut children = Children::new();
     if has_state {
         children.extend(program.attributes(object.states).map(|(key, value)| (key_text(program, key), value)));
     } else {

@@ -299,6 +299,71 @@ impl Graph {
         }
     }
 
+    /// The persistent references in the order of the pickle, each with its id.
+    pub(crate) fn persistents(&self) -> impl Iterator<Item = (NodeId, NodeId)> {
+        self.ids().zip(&self.nodes).filter_map(|(node, repr)| match *repr {
+            Repr::Persistent { id, .. } => Some((node, id)),
+            _ => None,
+        })
+    }
+
+    /// The objects in the order of the pickle, each with what was called.
+    pub(crate) fn calls(&self) -> impl Iterator<Item = (NodeId, NodeId)> {
+        self.ids().zip(&self.nodes).filter_map(|(node, repr)| match *repr {
+            Repr::Call { callable, .. } => Some((node, callable)),
+            Repr::Object { index, .. } => Some((node, self.objects.get(index as usize)?.callable)),
+            _ => None,
+        })
+    }
+
+    // What `node` gives, asked for one kind only: for those who ask for every tensor.
+
+    #[inline]
+    pub(crate) fn as_int(&self, id: NodeId) -> Option<i64> {
+        match (id.as_small_int(), self.repr(id)) {
+            (Some(value), _) => Some(value.into()),
+            (None, Some(Repr::Int(value))) => Some(value),
+            _ => None,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn as_str(&self, id: NodeId) -> Option<&str> {
+        match self.repr(id) {
+            Some(Repr::Str(span)) => Some(self.text(span)),
+            _ => None,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn as_tuple(&self, id: NodeId) -> Option<&[NodeId]> {
+        match self.repr(id) {
+            Some(Repr::Tuple(span)) => Some(self.refs.get(span)),
+            _ => None,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn as_global(&self, id: NodeId) -> Option<GlobalId> {
+        match self.repr(id) {
+            Some(Repr::Global(id)) => Some(id),
+            _ => None,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn as_persistent(&self, id: NodeId) -> Option<NodeId> {
+        match self.repr(id) {
+            Some(Repr::Persistent { id, .. }) => Some(id),
+            _ => None,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn is_object(&self, id: NodeId) -> bool {
+        matches!(self.repr(id), Some(Repr::Call { .. } | Repr::Object { .. }))
+    }
+
     /// What a node is, in one or two words, for messages.
     pub(crate) fn kind_name(&self, id: NodeId) -> &'static str {
         self.repr(id).map_or("int", |repr| repr.kind_name())

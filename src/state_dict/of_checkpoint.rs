@@ -1,7 +1,5 @@
 //! A checkpoint's state dict: the entries of the dict that was chosen or named, or every tensor under its path.
 
-use std::borrow::Cow;
-
 use super::StateDict;
 use crate::checkpoint::Checkpoint;
 use crate::choose::choose;
@@ -25,45 +23,32 @@ impl Checkpoint {
         let root = self.require(key.unwrap_or_default())?;
         let node = choose(program, root, key.is_some(), self.limits())?;
         let Meant::Dict(entries) = program.meant(node) else { return self.module_dict(node) };
-        let mut others = Vec::new();
-        let mut tensors = Vec::with_capacity(entries.len());
-        let mut all_text = true;
-        for (key, value) in entries.iter() {
-            let name = key_text(program, key);
-            match program.tensor(value) {
-                Some(tensor) => {
-                    all_text &= matches!(name, Cow::Borrowed(_));
-                    tensors.push((name, tensor));
-                }
-                None => others.push((name.into_owned(), value)),
-            }
+        let is_tensor = |(_, value): &(NodeId, NodeId)| program.tensor(*value).is_some();
+        let others = entries.iter().filter(|entry| !is_tensor(entry));
+        let others = others.map(|(key, value)| (key_text(program, key).into_owned(), value)).collect();
+        let tensors = entries.iter().filter(is_tensor).map(|(key, value)| (key_text(program, key), value));
+        // Different keys may become one text: lone surrogates, Python 2 byte strings, numbers.
+        let graph = program.graph();
+        if !graph.has_surrogates() && entries.iter().all(|(key, _)| graph.as_str(key).is_some()) {
+            return Ok(StateDict::from_dict(tensors, others, node, self.clone()));
         }
-        let count = tensors.len();
-        if all_text && !program.graph().has_surrogates() {
-            let entries = tensors.iter().map(|(name, tensor)| (&**name, (*tensor).clone()));
-            return Ok(StateDict::from_dict(entries, count, others, node, self.clone()));
-        }
-        // Different keys may become one text: lone surrogates, Python 2 byte strings.
-        let entries = tensors.into_iter().map(|(name, tensor)| (name.into_owned(), tensor.clone()));
-        StateDict::new(entries, others, node, self.clone())
+        StateDict::new(tensors, others, node, self.clone())
     }
 
     fn module_dict(&self, node: NodeId) -> Result<StateDict, Error> {
         let program = self.program();
         let (mut tensors, mut others) = (Vec::new(), Vec::new());
         for entry in program.module_entries(node, self.limits())? {
-            match program.tensor(entry.value) {
-                Some(tensor) => tensors.push((entry.name, tensor.clone())),
-                None => others.push((entry.name, entry.value)),
-            }
+            let kind = if program.tensor(entry.value).is_some() { &mut tensors } else { &mut others };
+            kind.push((entry.name, entry.value));
         }
-        StateDict::new(tensors, others, node, self.clone())
+        StateDict::new(tensors.into_iter(), others, node, self.clone())
     }
 
     /// Every tensor under its dotted path; see [`LoadOptions::flatten`](crate::LoadOptions::flatten).
     pub(crate) fn flattened(&self, key: Option<&str>) -> Result<StateDict, Error> {
         let node = self.require(key.unwrap_or_default())?;
-        let entries = self.tensors_below(node)?.into_iter().map(|entry| (entry.name(), entry.into_tensor()));
+        let entries = self.tensors_below(node)?.into_iter().map(|(path, tensor)| (path.join("."), tensor));
         StateDict::new(entries, Vec::new(), node, self.clone())
     }
 }

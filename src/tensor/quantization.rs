@@ -25,7 +25,14 @@ pub struct Quantization(Params);
 #[derive(Clone, Debug)]
 enum Params {
     PerTensor { scale: f64, zero_point: i64 },
-    PerChannel { axis: usize, scales: Channels, zero_points: Channels },
+    PerChannel(Box<PerChannel>),
+}
+
+#[derive(Clone, Debug)]
+struct PerChannel {
+    axis: usize,
+    scales: Channels,
+    zero_points: Channels,
 }
 
 /// One number a channel: a tensor as torch writes them now, or a list of old files.
@@ -136,7 +143,7 @@ impl Quantization {
         if !scales.are_floats() {
             return Err(Error::malformed("the quantisation scales are integers"));
         }
-        Ok(Self(Params::PerChannel { axis, scales, zero_points }))
+        Ok(Self(Params::PerChannel(Box::new(PerChannel { axis, scales, zero_points }))))
     }
 
     /// The scheme.
@@ -144,35 +151,35 @@ impl Quantization {
     pub fn scheme(&self) -> QScheme {
         match &self.0 {
             Params::PerTensor { .. } => QScheme::PerTensorAffine,
-            Params::PerChannel { zero_points, .. } if zero_points.are_floats() => QScheme::PerChannelAffineFloatQparams,
-            Params::PerChannel { .. } => QScheme::PerChannelAffine,
+            Params::PerChannel(channels) if channels.zero_points.are_floats() => QScheme::PerChannelAffineFloatQparams,
+            Params::PerChannel(_) => QScheme::PerChannelAffine,
         }
     }
 
     /// The one scale of a tensor that is quantised as a whole.
     #[must_use]
     pub fn scale(&self) -> Option<f64> {
-        match self.0 {
-            Params::PerTensor { scale, .. } => Some(scale),
-            Params::PerChannel { .. } => None,
+        match &self.0 {
+            Params::PerTensor { scale, .. } => Some(*scale),
+            Params::PerChannel(_) => None,
         }
     }
 
     /// The one zero point of a tensor that is quantised as a whole.
     #[must_use]
     pub fn zero_point(&self) -> Option<i64> {
-        match self.0 {
-            Params::PerTensor { zero_point, .. } => Some(zero_point),
-            Params::PerChannel { .. } => None,
+        match &self.0 {
+            Params::PerTensor { zero_point, .. } => Some(*zero_point),
+            Params::PerChannel(_) => None,
         }
     }
 
     /// The dimension along which scale and zero point change.
     #[must_use]
     pub fn axis(&self) -> Option<usize> {
-        match self.0 {
+        match &self.0 {
             Params::PerTensor { .. } => None,
-            Params::PerChannel { axis, .. } => Some(axis),
+            Params::PerChannel(channels) => Some(channels.axis),
         }
     }
 
@@ -183,7 +190,7 @@ impl Quantization {
     pub fn scales(&self) -> Result<Vec<f64>, Error> {
         match &self.0 {
             Params::PerTensor { scale, .. } => Ok(vec![*scale]),
-            Params::PerChannel { scales, .. } => scales.floats(),
+            Params::PerChannel(channels) => channels.scales.floats(),
         }
     }
 
@@ -194,15 +201,15 @@ impl Quantization {
     pub fn zero_points(&self) -> Result<ZeroPoints, Error> {
         match &self.0 {
             Params::PerTensor { zero_point, .. } => Ok(ZeroPoints::Int(vec![*zero_point])),
-            Params::PerChannel { zero_points, .. } if zero_points.are_floats() => {
-                zero_points.floats().map(ZeroPoints::Float)
+            Params::PerChannel(channels) if channels.zero_points.are_floats() => {
+                channels.zero_points.floats().map(ZeroPoints::Float)
             }
-            Params::PerChannel { zero_points, .. } => zero_points.ints().map(ZeroPoints::Int),
+            Params::PerChannel(channels) => channels.zero_points.ints().map(ZeroPoints::Int),
         }
     }
 
     pub(super) fn is_per_channel(&self) -> bool {
-        matches!(self.0, Params::PerChannel { .. })
+        matches!(self.0, Params::PerChannel(_))
     }
 }
 

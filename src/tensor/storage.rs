@@ -36,7 +36,7 @@ pub struct Storage(Arc<Inner>);
 /// A checkpoint may have 100,000 of these: whatever few storages need is boxed in `copies`.
 struct Inner {
     nbytes: u64,
-    key: Box<str>,
+    key: Key,
     location: Arc<str>,
     device: Device,
     data: StorageData,
@@ -47,11 +47,46 @@ struct Inner {
 /// Everything that a [`Storage`] is made from.
 pub(crate) struct StorageParts {
     pub(crate) id: u32,
-    pub(crate) key: Box<str>,
+    pub(crate) key: Key,
     pub(crate) location: Arc<str>,
     pub(crate) device: Device,
     pub(crate) nbytes: u64,
     pub(crate) data: StorageData,
+}
+
+/// A storage's key: almost always a short number, which then needs no allocation.
+#[derive(Clone)]
+pub(crate) enum Key {
+    /// Text of so many bytes.
+    Short(u8, [u8; Self::SHORT]),
+    Long(Box<str>),
+}
+
+impl Key {
+    /// As long as makes it no larger than the other variant does.
+    const SHORT: usize = 22;
+
+    fn as_str(&self) -> &str {
+        match self {
+            Self::Short(len, bytes) => {
+                bytes.get(..usize::from(*len)).and_then(|bytes| std::str::from_utf8(bytes).ok()).unwrap_or_default()
+            }
+            Self::Long(text) => text,
+        }
+    }
+}
+
+impl From<&str> for Key {
+    fn from(text: &str) -> Self {
+        let mut bytes = [0; Self::SHORT];
+        match (bytes.get_mut(..text.len()), u8::try_from(text.len())) {
+            (Some(short), Ok(len)) => {
+                short.copy_from_slice(text.as_bytes());
+                Self::Short(len, bytes)
+            }
+            _ => Self::Long(text.into()),
+        }
+    }
 }
 
 /// Where a storage's bytes are.
@@ -92,7 +127,7 @@ impl Storage {
     /// The key under which the file knows the storage: `0` for the record `archive/data/0`.
     #[must_use]
     pub fn key(&self) -> &str {
-        &self.0.key
+        self.0.key.as_str()
     }
 
     /// The location tag, verbatim as in the file: the device that the storage was saved from.
@@ -208,7 +243,7 @@ impl Storage {
         }
         Err(Error::malformed(format!(
             "storage `{}` is declared to have {} bytes, but its record has {len}",
-            Shown(&self.0.key),
+            Shown(self.key()),
             self.0.nbytes
         ))
         .in_record(records.name(record)))
@@ -268,6 +303,15 @@ impl fmt::Debug for Storage {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn keys_of_any_length_are_kept() {
+        for len in [0, 1, Key::SHORT - 1, Key::SHORT, Key::SHORT + 1, 300] {
+            let text = "é".repeat(len / 2) + if len % 2 == 1 { "x" } else { "" };
+            assert_eq!(Key::from(text.as_str()).as_str(), text);
+        }
+        assert_eq!(size_of::<Key>(), 24);
+    }
 
     #[test]
     fn a_storage_stays_small() {

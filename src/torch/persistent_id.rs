@@ -4,19 +4,18 @@
 use super::globals::{self, StorageType};
 use super::text::ascii_or_text;
 use crate::error::{Error, Shown};
-use crate::pickle::graph::{Graph, Node, NodeId};
+use crate::pickle::graph::{Graph, NodeId};
 
 /// `('storage', type, key, location, numel)`, checked for form only.
 pub(crate) struct StorageId<'g> {
-    pub(crate) storage_type: StorageType,
     pub(crate) key: &'g str,
     pub(crate) location: &'g str,
     pub(crate) nbytes: u64,
 }
 
 /// Reads the id of a zip container: exactly five items.
-pub(crate) fn storage_id(graph: &Graph, id: NodeId) -> Result<StorageId<'_>, Error> {
-    let Node::Tuple(items) = graph.node(id) else {
+pub(super) fn storage_id<'g>(graph: &'g Graph, types: &StorageTypes, id: NodeId) -> Result<StorageId<'g>, Error> {
+    let Some(items) = graph.as_tuple(id) else {
         return Err(Error::malformed(format!(
             "the persistent id is a {}, not a tuple ('storage', type, key, location, numel)",
             graph.kind_name(id)
@@ -35,11 +34,11 @@ pub(crate) fn storage_id(graph: &Graph, id: NodeId) -> Result<StorageId<'_>, Err
         }
         None => return Err(Error::malformed("the persistent id does not start with the word `storage`")),
     }
-    let storage_type = type_of(graph, storage_type)?;
+    let storage_type = types.of(graph, storage_type)?;
     let key = ascii_or_text(graph, key).ok_or_else(|| Error::malformed("the storage key is not text"))?;
     let location =
         ascii_or_text(graph, location).ok_or_else(|| Error::malformed("the storage's location is not text"))?;
-    let Node::Int(declared_numel) = graph.node(numel) else {
+    let Some(declared_numel) = graph.as_int(numel) else {
         return Err(Error::malformed(format!(
             "storage `{}`: its numel is a {}, not an int",
             Shown(key),
@@ -56,22 +55,31 @@ pub(crate) fn storage_id(graph: &Graph, id: NodeId) -> Result<StorageId<'_>, Err
         .and_then(|(numel, itemsize)| numel.checked_mul(itemsize))
         .filter(|&nbytes| i64::try_from(nbytes).is_ok())
         .ok_or_else(|| Error::malformed(format!("storage `{}`: {declared_numel} elements cannot be", Shown(key))))?;
-    Ok(StorageId { storage_type, key, location, nbytes })
+    Ok(StorageId { key, location, nbytes })
 }
 
-fn type_of(graph: &Graph, id: NodeId) -> Result<StorageType, Error> {
-    let Node::Global(global) = graph.node(id) else {
-        return Err(Error::malformed(format!("the storage type is a {}, not a class", graph.kind_name(id))));
-    };
-    let (module, name) = graph.global(global);
-    globals::storage_type(name).ok_or_else(|| {
-        Error::malformed(format!("`{}.{}` is not a storage class that torch writes", Shown(module), Shown(name)))
-    })
-}
+/// The storage type of every global of a graph.
+#[derive(Debug)]
+pub(super) struct StorageTypes(Vec<Option<StorageType>>);
 
-/// The storage type of an id that [`storage_id`] has accepted.
-pub(crate) fn storage_type(graph: &Graph, persistent: NodeId) -> Option<StorageType> {
-    let Node::Persistent(id) = graph.node(persistent) else { return None };
-    let Node::Tuple(items) = graph.node(id) else { return None };
-    type_of(graph, *items.get(1)?).ok()
+impl StorageTypes {
+    pub(super) fn new(graph: &Graph) -> Self {
+        Self(graph.globals().map(|id| globals::storage_type(graph.global(id).1)).collect())
+    }
+
+    fn of(&self, graph: &Graph, id: NodeId) -> Result<StorageType, Error> {
+        let Some(global) = graph.as_global(id) else {
+            return Err(Error::malformed(format!("the storage type is a {}, not a class", graph.kind_name(id))));
+        };
+        self.0.get(global.index()).copied().flatten().ok_or_else(|| {
+            let (module, name) = graph.global(global);
+            Error::malformed(format!("`{}.{}` is not a storage class that torch writes", Shown(module), Shown(name)))
+        })
+    }
+
+    /// The storage type of an id that [`storage_id`] has accepted.
+    pub(super) fn of_persistent(&self, graph: &Graph, persistent: NodeId) -> Option<StorageType> {
+        let items = graph.as_tuple(graph.as_persistent(persistent)?)?;
+        self.of(graph, *items.get(1)?).ok()
+    }
 }

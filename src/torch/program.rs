@@ -1,8 +1,8 @@
 //! A decoded pickle with its storages and tensors: what `torch.load` would have made, without having made it.
 
 use super::globals::{self, Meaning, Rebuild, StorageType};
-use super::persistent_id;
-use super::rebuild::Rebuilder;
+use super::persistent_id::StorageTypes;
+use super::rebuild::{Given, Rebuilder};
 use super::storages::{self, StorageSource};
 use crate::device::MapLocation;
 use crate::error::Error;
@@ -16,6 +16,7 @@ pub(crate) struct Program {
     graph: Graph,
     /// By [`GlobalId`].
     meanings: Vec<Meaning>,
+    storage_types: StorageTypes,
     slots: Slots,
     storages: Vec<Storage>,
     tensors: Vec<Tensor>,
@@ -66,12 +67,14 @@ impl Program {
             })
             .collect();
         let mut slots = Slots::new(&graph);
-        let storages = storages::resolve(&graph, &mut slots, source, map_location)?;
+        let storage_types = StorageTypes::new(&graph);
+        let storages = storages::resolve(&graph, &storage_types, &mut slots, source, map_location)?;
         let (tensors, parts, limits) = (Vec::new(), Vec::new(), limits.clone());
-        let mut program = Self { graph, meanings, slots, storages, tensors, parts, limits };
+        let mut program = Self { graph, meanings, storage_types, slots, storages, tensors, parts, limits };
         let arrays = program.device_arrays();
-        let Self { graph, meanings, slots, storages, limits, .. } = &mut program;
-        let rebuilt = Rebuilder::new(graph, meanings, slots, storages, limits, map_location, arrays).run()?;
+        let Self { graph, meanings, storage_types, slots, storages, limits, .. } = &mut program;
+        let given = Given { graph, meanings, storage_types, storages, limits };
+        let rebuilt = Rebuilder::new(given, slots, map_location, arrays).run()?;
         (program.tensors, program.parts) = (rebuilt.tensors, rebuilt.parts);
         Ok(program)
     }
@@ -107,10 +110,7 @@ impl Program {
     }
 
     pub(super) fn tensor_index(&self, node: NodeId) -> Option<usize> {
-        match self.graph.node(node) {
-            Node::Object(_) => self.slots.get(node),
-            _ => None,
-        }
+        if self.graph.is_object(node) { self.slots.get(node) } else { None }
     }
 
     pub(super) fn tensor_count(&self) -> usize {
@@ -132,7 +132,7 @@ impl Program {
 
     /// The element type of a bare storage; torch loads an untyped one as bytes.
     pub(crate) fn storage_dtype(&self, node: NodeId) -> Option<DType> {
-        Some(match persistent_id::storage_type(&self.graph, node)? {
+        Some(match self.storage_types.of_persistent(&self.graph, node)? {
             StorageType::Typed(dtype) => dtype,
             StorageType::Untyped => DType::UInt8,
         })

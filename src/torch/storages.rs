@@ -1,12 +1,13 @@
 //! Persistent ids resolved against the container's records, each storage once.
 #![deny(clippy::arithmetic_side_effects, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
 
+use std::hash::BuildHasher;
 use std::sync::Arc;
 
-use hashbrown::HashMap;
+use hashbrown::{DefaultHashBuilder, HashTable};
 
 use super::locate::locate;
-use super::persistent_id::{StorageId, storage_id};
+use super::persistent_id::{StorageId, StorageTypes, storage_id};
 use super::program::Slots;
 use crate::device::{Device, MapLocation, StorageInfo};
 use crate::error::{Error, Shown};
@@ -32,32 +33,40 @@ pub(crate) trait StorageSource {
 /// Resolves every persistent id of the graph, in the order of the pickle.
 pub(super) fn resolve(
     graph: &Graph,
+    types: &StorageTypes,
     slots: &mut Slots,
     source: &dyn StorageSource,
     map_location: &mut MapLocation<'_>,
 ) -> Result<Vec<Storage>, Error> {
-    let mut storages: Vec<Storage> = Vec::new();
-    let mut by_key: HashMap<&str, usize> = HashMap::new();
-    let mut tags: HashMap<&str, (Arc<str>, Device)> = HashMap::new();
+    let most = graph.persistents().count();
+    let mut storages: Vec<Storage> = Vec::with_capacity(most);
+    let mut by_key: HashTable<usize> = HashTable::with_capacity(most);
+    let hasher = DefaultHashBuilder::default();
+    // Of the storage before: almost always the next one's too.
+    let mut tag: (Arc<str>, Device) = (Arc::from("cpu"), Device::Cpu);
     let records = source.records();
-    for node in graph.ids() {
-        let Node::Persistent(id) = graph.node(node) else { continue };
+    for (node, id) in graph.persistents() {
         let place = |error: Error| in_place(error, graph, node);
-        let id = storage_id(graph, id).map_err(place)?;
-        if let Some(&index) = by_key.get(id.key) {
+        let id = storage_id(graph, types, id).map_err(place)?;
+        let hash = hasher.hash_one(id.key);
+        let key_of = |&index: &usize| storages.get(index).map_or("", Storage::key);
+        if let Some(&index) = by_key.find(hash, |index| key_of(index) == id.key) {
             if let Some(storage) = storages.get(index) {
                 same_storage(storage, &id).map_err(place)?;
             }
             slots.set(node, index);
             continue;
         }
-        let (location, tagged) =
-            tags.entry(id.location).or_insert_with(|| (Arc::from(id.location), Device::from_tag(id.location)));
+        if *tag.0 != *id.location {
+            tag = (Arc::from(id.location), Device::from_tag(id.location));
+        }
+        let (location, tagged) = &tag;
         let info = StorageInfo { key: id.key, location: id.location, nbytes: id.nbytes };
         let device = map_location.device(&info, tagged);
         let found = source.storage(id.key).map_err(place)?;
         let data = data(&id, found, &device, &records, source.byte_order()).map_err(place)?;
         let index = storages.len();
+        by_key.insert_unique(hash, index, |index| hasher.hash_one(key_of(index)));
         let number = u32::try_from(index).map_err(|_| Error::limit("more than 2^32 storages")).map_err(place)?;
         storages.push(Storage::new(StorageParts {
             id: number,
@@ -67,7 +76,6 @@ pub(super) fn resolve(
             nbytes: id.nbytes,
             data,
         }));
-        by_key.insert(id.key, index);
         slots.set(node, index);
     }
     Ok(storages)

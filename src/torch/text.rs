@@ -6,6 +6,9 @@ use crate::pickle::graph::{Graph, Node, NodeId};
 
 /// A word of the format (a key, a tag): text, or a Python 2 byte string that is UTF-8.
 pub(crate) fn ascii_or_text(graph: &Graph, id: NodeId) -> Option<&str> {
+    if let Some(text) = graph.as_str(id) {
+        return Some(text);
+    }
     match graph.node(id) {
         Node::Str(text) => Some(text.text),
         Node::PyString(bytes) => std::str::from_utf8(bytes).ok(),

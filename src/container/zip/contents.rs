@@ -8,7 +8,9 @@ const VERSIONS: std::ops::RangeInclusive<u64> = 1..=10;
 
 /// Keys name a record beside `data.pkl`, never a path: torch writes counters (1.6.0: addresses).
 pub(super) fn check_key(key: &str) -> Result<(), Error> {
-    let plain = !key.is_empty() && key != "." && !key.contains("..") && key.chars().all(allowed);
+    // All that torch writes.
+    let simple = key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') && !key.is_empty();
+    let plain = simple || !key.is_empty() && key != "." && !key.contains("..") && key.chars().all(allowed);
     if plain {
         return Ok(());
     }

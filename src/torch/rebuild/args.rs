@@ -11,17 +11,11 @@ use crate::torch::text::ascii_or_text;
 
 impl<'g> Rebuilder<'g, '_> {
     pub(super) fn meaning(&self, node: NodeId) -> Option<Meaning> {
-        match self.graph.node(node) {
-            Node::Global(id) => self.meanings.get(id.index()).copied(),
-            _ => None,
-        }
+        self.meanings.get(self.graph.as_global(node)?.index()).copied()
     }
 
     pub(super) fn args(&self, node: NodeId) -> &'g [NodeId] {
-        match self.graph.node(node) {
-            Node::Tuple(args) => args,
-            _ => &[],
-        }
+        self.graph.as_tuple(node).unwrap_or_default()
     }
 
     /// The first `N` arguments; more may follow (torch appends optional ones).
@@ -63,8 +57,10 @@ impl<'g> Rebuilder<'g, '_> {
     }
 
     pub(super) fn int(&self, node: NodeId, what: &str) -> Result<i64, Error> {
+        if let Some(value) = self.graph.as_int(node) {
+            return Ok(value);
+        }
         match self.graph.node(node) {
-            Node::Int(value) => Ok(value),
             Node::BigInt(_) => Err(Error::malformed(format!("{what} is an int of more than 64 bits"))),
             _ => Err(Error::malformed(format!("{what} is a {}, not an int", self.graph.kind_name(node)))),
         }

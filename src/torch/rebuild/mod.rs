@@ -13,6 +13,7 @@ mod wrapped;
 use std::collections::{HashMap, HashSet};
 
 use super::globals::{Meaning, Rebuild};
+use super::persistent_id::StorageTypes;
 use super::program::Slots;
 use super::storages::in_place;
 use crate::device::MapLocation;
@@ -25,6 +26,7 @@ use crate::tensor::{Marks, Storage, Tensor};
 pub(super) struct Rebuilder<'g, 'm> {
     graph: &'g Graph,
     meanings: &'g [Meaning],
+    storage_types: &'g StorageTypes,
     slots: &'g mut Slots,
     storages: &'g [Storage],
     limits: &'g Limits,
@@ -39,6 +41,15 @@ pub(super) struct Rebuilder<'g, 'm> {
     made_storages: usize,
     sizes: Vec<i64>,
     strides: Vec<i64>,
+}
+
+/// What is known when tensors are rebuilt.
+pub(super) struct Given<'g> {
+    pub(super) graph: &'g Graph,
+    pub(super) meanings: &'g [Meaning],
+    pub(super) storage_types: &'g StorageTypes,
+    pub(super) storages: &'g [Storage],
+    pub(super) limits: &'g Limits,
 }
 
 /// The tensors of a graph.
@@ -68,17 +79,16 @@ const MAX_WRAPPING: usize = 64;
 
 impl<'g, 'm> Rebuilder<'g, 'm> {
     pub(super) fn new(
-        graph: &'g Graph,
-        meanings: &'g [Meaning],
+        given: Given<'g>,
         slots: &'g mut Slots,
-        storages: &'g [Storage],
-        limits: &'g Limits,
         map_location: &'g mut MapLocation<'m>,
         arrays: HashMap<NodeId, Tensor>,
     ) -> Self {
+        let Given { graph, meanings, storage_types, storages, limits } = given;
         Self {
             graph,
             meanings,
+            storage_types,
             slots,
             storages,
             limits,
@@ -95,9 +105,9 @@ impl<'g, 'm> Rebuilder<'g, 'm> {
 
     pub(super) fn run(mut self) -> Result<Rebuilt, Error> {
         let graph = self.graph;
-        for node in graph.ids() {
-            if let Node::Object(object) = graph.node(node)
-                && let Some(Meaning::Tensor(rebuild)) = self.meaning(object.callable)
+        for (node, callable) in graph.calls() {
+            if let Some(Meaning::Tensor(rebuild)) = self.meaning(callable)
+                && let Node::Object(object) = graph.node(node)
             {
                 self.rebuild(node, rebuild, object)?;
             }
@@ -192,11 +202,11 @@ impl<'g, 'm> Rebuilder<'g, 'm> {
             }
             Rebuild::FromTypeV2 => {
                 let [func, class, inner, state] = *self.want("_rebuild_from_type_v2", args)?;
-                self.from_type(func, class, inner, state)
+                self.subclass(func, class, inner, state)
             }
             Rebuild::FromType => {
                 let [func, class, inner, state] = *self.want("_rebuild_from_type", args)?;
-                self.from_type(func, class, inner, state)
+                self.subclass(func, class, inner, state)
             }
             Rebuild::ParameterClass => match *args {
                 [] => self.by_state(object, None, true),

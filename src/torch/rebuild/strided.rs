@@ -4,10 +4,9 @@
 use super::{Rebuilder, Stop};
 use crate::device::Device;
 use crate::error::Error;
-use crate::pickle::graph::{Node, NodeId};
+use crate::pickle::graph::NodeId;
 use crate::tensor::{DType, Extra, Geometry, Marks, Storage, StorageData, StorageParts, Tensor, TensorParts};
 use crate::torch::globals::StorageType;
-use crate::torch::persistent_id;
 
 impl Rebuilder<'_, '_> {
     /// A view of a storage of the file. Without a `dtype` it has the storage's.
@@ -32,13 +31,13 @@ impl Rebuilder<'_, '_> {
 
     /// The storage of the file that a node names, and its element type.
     pub(super) fn storage(&self, node: NodeId) -> Result<(&Storage, StorageType), Error> {
-        let Node::Persistent(_) = self.graph.node(node) else {
+        if self.graph.as_persistent(node).is_none() {
             return Err(Error::malformed(format!("a {} where the storage should be", self.graph.kind_name(node))));
-        };
+        }
         self.slots
             .get(node)
             .and_then(|index| self.storages.get(index))
-            .zip(persistent_id::storage_type(self.graph, node))
+            .zip(self.storage_types.of_persistent(self.graph, node))
             .ok_or_else(|| Error::malformed("the storage is not one of the file's"))
     }
 

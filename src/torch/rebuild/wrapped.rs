@@ -36,7 +36,7 @@ impl<'g> Rebuilder<'g, '_> {
     }
 
     /// `func(*args)` seen as an instance of a subclass (`torch/_tensor.py`).
-    pub(super) fn from_type(
+    pub(super) fn subclass(
         &mut self,
         func: NodeId,
         class: NodeId,
