@@ -208,17 +208,24 @@ impl<'g, 'm> Rebuilder<'g, 'm> {
                 let [func, class, inner, state] = *self.want("_rebuild_from_type", args)?;
                 self.subclass(func, class, inner, state)
             }
-            Rebuild::ParameterClass => match *args {
-                [] => self.by_state(object, None, true),
-                [data] => self.wrap(data, None, true),
-                [data, grad, ..] => self.wrap(data, Some(grad), true),
-            },
-            Rebuild::VariableClass => match *args {
-                [] => self.by_state(object, None, false),
-                [data, ..] => self.wrap(data, None, false),
-            },
+            Rebuild::ParameterClass => {
+                let made = match *args {
+                    [] => None,
+                    // `Parameter(data, requires_grad=True)`
+                    [data] => Some(self.wrap(data, Some(NodeId::TRUE), true)?),
+                    [data, grad, ..] => Some(self.wrap(data, Some(grad), true)?),
+                };
+                self.by_state(made, object, None, true)
+            }
+            Rebuild::VariableClass => {
+                let made = match *args {
+                    [] => None,
+                    [data, ..] => Some(self.wrap(data, None, false)?),
+                };
+                self.by_state(made, object, None, false)
+            }
             Rebuild::TensorClass(dtype) => match *args {
-                [] => self.by_state(object, dtype, false),
+                [] => self.by_state(None, object, dtype, false),
                 _ => {
                     Err(Error::unsupported("a tensor class called with arguments, which torch does not pickle").into())
                 }

@@ -65,14 +65,15 @@ impl<'g> Rebuilder<'g, '_> {
         Ok(tensor)
     }
 
-    /// An instance made empty and then set by BUILD, as `Tensor.__setstate__` does it.
+    /// An instance, made empty or from another tensor, and then set by BUILD as `Tensor.__setstate__` does it.
     pub(super) fn by_state(
         &mut self,
+        made: Option<Tensor>,
         object: Option<Object<'g>>,
         class: Option<DType>,
         parameter: bool,
     ) -> Result<Tensor, Stop> {
-        let mut result: Option<Tensor> = None;
+        let mut result = made;
         for &state in object.map(|object| object.states).unwrap_or_default() {
             let Node::Tuple(items) = self.graph.node(state) else {
                 // Attributes of the instance.
