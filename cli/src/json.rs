@@ -4,15 +4,21 @@ use std::fmt::{Display, Write as _};
 
 use serde::{Serialize, Serializer};
 use serde_json::Number;
-use torch_checkpoint::{Device, Format, Kind, Layout, ListedValue, Listing, Tensor, Value, ZeroPoints};
+use torch_checkpoint::{Device, Error, Format, Kind, Layout, ListedValue, Listing, Tensor, Value, ZeroPoints};
 
 use crate::failure::Failure;
 use crate::hash::{self, Sha};
 use crate::output::Output;
 use crate::show::{Joined, Numbering, stored, stored_bytes};
 
-/// Prints a listing; `hashes` are those of its tensors, in order, if they are wanted.
-pub(crate) fn print(format: Format, listing: &Listing<'_>, hashes: Option<&[Option<Sha>]>) -> Result<(), Failure> {
+/// Prints a listing; `hashes` are those of its tensors, in order, if they are wanted, `components` those of its nested
+/// tensors.
+pub(crate) fn print(
+    format: Format,
+    listing: &Listing<'_>,
+    hashes: Option<&[Option<Sha>]>,
+    components: Vec<Vec<Component>>,
+) -> Result<(), Failure> {
     let mut output = Output::new();
     output.text("{\"format\": ")?;
     output.json(&Text(&format))?;
@@ -22,11 +28,13 @@ pub(crate) fn print(format: Format, listing: &Listing<'_>, hashes: Option<&[Opti
     let mut storages = Numbering::default();
     let mut separator = Separator::default();
     let mut hashes = hashes.map(<[_]>::iter);
+    let mut components = components.into_iter();
     for leaf in &listing.leaves {
         let Some(tensor) = leaf.value.as_tensor() else { continue };
         let sha256 = hashes.as_mut().map(|hashes| hashes.next().copied().flatten());
         output.text(separator.next())?;
-        output.json(&TensorLine::new(leaf, tensor, &mut storages, sha256)?)?;
+        let components = if tensor.layout() == Layout::Nested { components.next() } else { None };
+        output.json(&TensorLine::new(leaf, tensor, &mut storages, sha256, components)?)?;
     }
     output.text("],\n\"values\": [")?;
     let mut separator = Separator::default();
@@ -98,7 +106,7 @@ enum Points {
     Float(Vec<f64>),
 }
 
-fn quantized(tensor: &Tensor) -> Result<Option<Quantized>, torch_checkpoint::Error> {
+fn quantized(tensor: &Tensor) -> Result<Option<Quantized>, Error> {
     let Some(quantization) = tensor.quantization() else { return Ok(None) };
     let scheme = quantization.scheme().name();
     if let (Some(scale), Some(zero_point)) = (quantization.scale(), quantization.zero_point()) {
@@ -119,8 +127,9 @@ struct ShardOf<'a> {
     placements: &'a [String],
 }
 
+/// One of the tensors that a nested one consists of.
 #[derive(Serialize)]
-struct Component {
+pub(crate) struct Component {
     shape: Vec<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     sha256: Option<Option<Text<Sha>>>,
@@ -132,17 +141,10 @@ impl<'a> TensorLine<'a> {
         tensor: &'a Tensor,
         storages: &mut Numbering,
         sha256: Option<Option<Sha>>,
+        components: Option<Vec<Component>>,
     ) -> Result<Self, Failure> {
         let nested = tensor.layout() == Layout::Nested;
         let strided = tensor.layout() == Layout::Strided;
-        let component = |part: Tensor| {
-            let sha256 = sha256.map(|_| hash::one(&part)).transpose()?;
-            Ok(Component { shape: part.shape().to_vec(), sha256: sha256.map(|sha| sha.map(Text)) })
-        };
-        let components = match nested && *tensor.device() != Device::Meta {
-            true => Some(tensor.unbind()?.into_iter().map(component).collect::<Result<_, Failure>>()?),
-            false => None,
-        };
         Ok(Self {
             name: Text(Joined(&leaf.path)),
             path: &leaf.path,
@@ -165,6 +167,18 @@ impl<'a> TensorLine<'a> {
                 .map(|shard| ShardOf { global_shape: shard.global_shape(), placements: shard.placements() }),
         })
     }
+}
+
+/// The components of a nested tensor: none of one without data, which nobody can tell.
+pub(crate) fn components(tensor: &Tensor, hashes: bool) -> Result<Vec<Component>, Error> {
+    if *tensor.device() == Device::Meta {
+        return Ok(Vec::new());
+    }
+    let component = |part: Tensor| {
+        let sha256 = hashes.then(|| hash::one(&part)).transpose()?;
+        Ok(Component { shape: part.shape().to_vec(), sha256: sha256.map(|sha| sha.map(Text)) })
+    };
+    tensor.unbind()?.into_iter().map(component).collect()
 }
 
 #[derive(Serialize)]

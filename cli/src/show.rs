@@ -3,11 +3,12 @@
 use std::fmt::{self, Write as _};
 use std::process::ExitCode;
 
-use torch_checkpoint::{Device, Limits, ListedValue, Listing, LoadOptions, Storage, Tensor};
+use torch_checkpoint::{Device, Error, Layout, Limits, ListedValue, Listing, LoadOptions, Storage, Tensor};
 
 use crate::args::{Places, Show};
 use crate::failure::Failure;
 use crate::hash::Sha;
+use crate::json::Component;
 use crate::text::clean;
 use crate::totals::wide;
 use crate::{hash, json, report};
@@ -23,7 +24,8 @@ pub(crate) fn run(args: &Show) -> Result<ExitCode, Failure> {
     let listing = checkpoint.leaves(&args.key)?;
     let hashes = args.sha256.then(|| hashes(args, &listing)).transpose()?;
     if args.json {
-        json::print(checkpoint.format(), &listing, hashes.as_deref())?;
+        let components = components(args, &listing)?;
+        json::print(checkpoint.format(), &listing, hashes.as_deref(), components)?;
     } else {
         report::print(&checkpoint, &listing, hashes.as_deref(), args.all)?;
     }
@@ -36,12 +38,24 @@ pub(crate) fn run(args: &Show) -> Result<ExitCode, Failure> {
 fn hashes(args: &Show, listing: &Listing<'_>) -> Result<Vec<Option<Sha>>, Failure> {
     let (leaves, tensors): (Vec<&ListedValue<'_>>, Vec<&Tensor>) =
         listing.leaves.iter().filter_map(|leaf| Some((leaf, leaf.value.as_tensor()?))).unzip();
-    hash::all(&tensors).map_err(|(place, error)| {
-        let path = args.path.to_string_lossy();
-        let name = leaves.get(place).filter(|leaf| !leaf.path.is_empty()).map(|leaf| Joined(&leaf.path).to_string());
-        let tensor = name.map_or(String::new(), |name| format!("tensor `{}`: ", clean(&name)));
-        Failure::Message(format!("{}: {tensor}{error}", clean(&path)))
-    })
+    hash::all(&tensors).map_err(|(place, error)| named(args, leaves.get(place).copied(), &error))
+}
+
+/// The components of every nested tensor, with their hashes if these are wanted.
+fn components(args: &Show, listing: &Listing<'_>) -> Result<Vec<Vec<Component>>, Failure> {
+    let nested = |leaf: &ListedValue<'_>| {
+        let tensor = leaf.value.as_tensor().filter(|tensor| tensor.layout() == Layout::Nested)?;
+        Some(json::components(tensor, args.sha256).map_err(|error| named(args, Some(leaf), &error)))
+    };
+    listing.leaves.iter().filter_map(nested).collect()
+}
+
+/// An error that was met while a tensor was read.
+fn named(args: &Show, leaf: Option<&ListedValue<'_>>, error: &Error) -> Failure {
+    let path = args.path.to_string_lossy();
+    let name = leaf.filter(|leaf| !leaf.path.is_empty()).map(|leaf| Joined(&leaf.path).to_string());
+    let tensor = name.map_or(String::new(), |name| format!("tensor `{}`: ", clean(&name)));
+    Failure::Message(format!("{}: {tensor}{error}", clean(&path)))
 }
 
 /// The storage of a tensor, unless the file has none: that of a meta tensor is made up and has no key.

@@ -49,6 +49,10 @@ fn read_tensor(tensor: &Tensor) {
     for (_, component) in tensor.components() {
         let _ = component.bytes();
     }
+    let _ = tensor.to_dense().map(|dense| assert_eq!(dense.shape(), tensor.shape()));
+    for component in tensor.unbind().unwrap_or_default() {
+        let _ = component.bytes();
+    }
     assert!(format!("{tensor:?}").len() < 2000);
 }
 

@@ -23,6 +23,7 @@ mod hostile;
 mod oracle;
 #[cfg(feature = "serde-pickle")]
 mod serde_pickle;
+mod sparse;
 mod state_dict;
 mod support;
 mod tensors;

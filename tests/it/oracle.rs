@@ -88,6 +88,11 @@ fn tensor_differences(answer: &Object, leaves: &[ListedValue<'_>]) -> Vec<String
                 "is_parameter" => json!(tensor.is_parameter()),
                 "sha256" if value.is_null() => json!(tensor.bytes().err().map(|error| format!("{:?}", error.kind()))),
                 "sha256" => json!(little_endian(tensor).map(sha256).unwrap_or_else(|error| error.to_string())),
+                "components" => {
+                    let component =
+                        |part: &Tensor| json!({"shape": part.shape(), "sha256": sha256(little_endian(part).unwrap())});
+                    json!(tensor.unbind().unwrap().iter().map(component).collect::<Vec<_>>())
+                }
                 "storage" => {
                     let number = value.as_u64().unwrap();
                     let storage = *storage_of.entry(number).or_insert(tensor.storage());

@@ -6,7 +6,8 @@ use torch_checkpoint::{Checkpoint, Error, LoadOptions, Tensor};
 
 /// Little-endian bytes of a tensor on any host: what answer files hash.
 pub(crate) fn little_endian(tensor: &Tensor) -> Result<Vec<u8>, Error> {
-    let mut bytes = tensor.bytes()?.into_owned();
+    let dense = if tensor.layout().is_sparse() { tensor.to_dense()? } else { tensor.clone() };
+    let mut bytes = dense.bytes()?.into_owned();
     if cfg!(target_endian = "big") {
         let unit = tensor.dtype().itemsize() / if tensor.dtype().is_complex() { 2 } else { 1 };
         bytes.chunks_mut(unit).for_each(<[u8]>::reverse);
