@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use serde_json::value::RawValue;
 use serde_json::{Value as Json, json};
 use sha2::{Digest, Sha256};
-use torch_checkpoint::{Backing, Checkpoint, Device, Kind, ListedValue, LoadOptions, Storage, Tensor};
+use torch_checkpoint::{
+    Backing, Checkpoint, Device, Kind, Layout, ListedValue, LoadOptions, Storage, Tensor, ZeroPoints,
+};
 
 use crate::support::{fixtures, little_endian};
 
@@ -87,18 +89,23 @@ fn tensor_differences(answer: &Object, leaves: &[ListedValue<'_>]) -> Vec<String
                 "requires_grad" => json!(tensor.requires_grad()),
                 "is_parameter" => json!(tensor.is_parameter()),
                 "sha256" if value.is_null() => json!(tensor.bytes().err().map(|error| format!("{:?}", error.kind()))),
-                "sha256" => json!(little_endian(tensor).map(sha256).unwrap_or_else(|error| error.to_string())),
-                "components" => {
-                    let component =
-                        |part: &Tensor| json!({"shape": part.shape(), "sha256": sha256(little_endian(part).unwrap())});
-                    json!(tensor.unbind().unwrap().iter().map(component).collect::<Vec<_>>())
-                }
+                "sha256" => json!(hash(tensor)),
                 "storage" => {
                     let number = value.as_u64().unwrap();
                     let storage = *storage_of.entry(number).or_insert(tensor.storage());
                     let back = *number_of.entry(tensor.storage()).or_insert(number);
                     json!(if storage == tensor.storage() { back } else { u64::MAX })
                 }
+                "quantization" => quantization(tensor, value),
+                "components" => {
+                    let parts = tensor.unbind().unwrap();
+                    let part = |part: &Tensor| json!({ "shape": part.shape(), "sha256": hash(part) });
+                    parts.iter().map(part).collect()
+                }
+                "shard" => tensor.shard().map_or(
+                    Json::Null,
+                    |shard| json!({ "global_shape": shard.global_shape(), "placements": shard.placements() }),
+                ),
                 other => panic!("the answer has a field `{other}` that is not compared"),
             };
             let agrees = if value.is_null() { found == json!("Caller") } else { found == *value };
@@ -108,6 +115,36 @@ fn tensor_differences(answer: &Object, leaves: &[ListedValue<'_>]) -> Vec<String
         }
     }
     wrong
+}
+
+/// The hash of what answers hash: of a sparse tensor the dense one.
+fn hash(tensor: &Tensor) -> String {
+    let bytes = match tensor.layout() {
+        Layout::Strided => little_endian(tensor),
+        _ => tensor.to_dense().and_then(|dense| little_endian(&dense)),
+    };
+    bytes.map_or_else(|error| error.to_string(), sha256)
+}
+
+/// The parameters that the answer has, as numbers of the same kind.
+fn quantization(tensor: &Tensor, wanted: &Json) -> Json {
+    let Some(found) = tensor.quantization() else { return Json::Null };
+    let fields = wanted.as_object().unwrap().keys().map(|field| {
+        let value = match field.as_str() {
+            "scheme" => json!(found.scheme().name()),
+            "scale" => json!(found.scale()),
+            "zero_point" => json!(found.zero_point()),
+            "axis" => json!(found.axis()),
+            "scales" => json!(found.scales().unwrap()),
+            "zero_points" => match found.zero_points().unwrap() {
+                ZeroPoints::Int(points) => json!(points),
+                ZeroPoints::Float(points) => json!(points),
+            },
+            other => panic!("the answer has a parameter `{other}` that is not compared"),
+        };
+        (field.clone(), value)
+    });
+    fields.collect()
 }
 
 /// Plain values: those of the answer, in its order, among ours.
