@@ -48,7 +48,8 @@ impl Program {
 
     /// The entries of `module.state_dict(keep_vars=True)`: of each module its parameters, then its persistent buffers,
     /// then its children's entries under `child.`; what is `None` is left out. A module that contains itself is entered
-    /// once, one that is met twice is listed twice.
+    /// once, one that is met twice is listed twice. A child whose state has another form (the quantised ones of torch) is
+    /// an entry itself.
     ///
     /// # Errors
     /// The limits on nesting and on names.
@@ -68,9 +69,19 @@ impl Program {
             if let Some((node, prefix)) = enter.take() {
                 names.add(prefix.len())?;
                 Limits::check("nesting", widened(open.len()), widened(limits.nesting))?;
-                if let Some(module) = self.module(node).filter(|_| entered.insert(node)) {
-                    self.own_entries(&module, &prefix, &mut names, &mut out)?;
-                    open.push(Open { node, prefix, children: module.modules, next: 0 });
+                match self.module(node) {
+                    Some(module) if entered.insert(node) => {
+                        self.own_entries(&module, &prefix, &mut names, &mut out)?;
+                        open.push(Open { node, prefix, children: module.modules, next: 0 });
+                    }
+                    // It contains itself.
+                    Some(_) => {}
+                    None if matches!(self.meant(node), Meant::None) => {}
+                    // A module with a state of its own form: not taken apart, but not lost either.
+                    None => {
+                        let name = prefix.strip_suffix('.').unwrap_or(&prefix).to_owned();
+                        out.push(ModuleEntry { name, value: node });
+                    }
                 }
             }
             let Some(frame) = open.last_mut() else { return Ok(out) };

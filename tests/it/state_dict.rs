@@ -185,3 +185,18 @@ fn case_092_a_whole_module() {
     // What a module holds beside its state is not lost.
     assert_eq!(checkpoint.tensors().unwrap().len(), 7);
 }
+
+/// Quantised modules pickle a state of their own form: what they hold is listed where they stand.
+#[test]
+fn a_module_of_another_form_is_not_left_out() {
+    let odd = object("torch.ao.nn.quantized", "Linear", tuple([f32_tensor("0", &[1]), dict([]), bool(false)]));
+    let children = dict([("fc", parameter(f32_tensor("0", &[1]), true)), ("odd", odd), ("gone", none())]);
+    let root = module("Net", dict([("p", parameter(f32_tensor("0", &[1]), true))]), dict([]), children);
+    let checkpoint = open(torch_file(&root, &[("0", &f32s(&[1.0]))]));
+    let names: Vec<String> = checkpoint.tensors().unwrap().iter().map(|entry| entry.name()).collect();
+    assert_eq!(names.len(), 3, "{names:?}");
+    assert!(names.iter().any(|name| name.contains("odd")), "{names:?}");
+    let weights = checkpoint.state_dict().unwrap();
+    assert!(weights.contains_key("p"));
+    assert!(weights.others().any(|(name, value)| name == "odd" && value.kind() == Kind::Object));
+}
