@@ -45,14 +45,17 @@ impl Limits {
     pub const MAX_PICKLE_BYTES: u64 = 0x7fff_ffff;
 
     /// An error that names the limit, what was asked and what is allowed, if `asked` is more than `allowed`.
+    #[inline]
     pub(crate) fn check(name: &str, asked: u64, allowed: u64) -> Result<(), Error> {
-        if asked <= allowed {
-            return Ok(());
-        }
-        Err(Error::limit(format!(
-            "{asked} is more than the limit of {allowed} for `Limits::{name}`; raise it with `LoadOptions::limits` if the file is trusted"
-        )))
+        if asked <= allowed { Ok(()) } else { Err(exceeded(name, asked, allowed)) }
     }
+}
+
+#[cold]
+fn exceeded(name: &str, asked: u64, allowed: u64) -> Error {
+    Error::limit(format!(
+        "{asked} is more than the limit of {allowed} for `Limits::{name}`; raise it with `LoadOptions::limits` if the file is trusted"
+    ))
 }
 
 /// The names that a walk has emitted, held against [`Limits::names`].

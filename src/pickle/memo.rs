@@ -40,7 +40,7 @@ impl Memo {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn put(&mut self, index: u32, id: NodeId) {
         if index as usize == self.dense.len() && self.sparse.is_empty() {
             self.dense.push(id);

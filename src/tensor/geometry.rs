@@ -37,6 +37,7 @@ enum Dims {
 
 impl Geometry {
     /// Takes pairs of size and stride as they are: whoever calls answers for their lying within the storage.
+    #[inline]
     pub(super) fn from_dims(dims: impl ExactSizeIterator<Item = (usize, usize)>, offset: usize) -> Self {
         let dims = match u8::try_from(dims.len()) {
             Ok(len) if dims.len() <= INLINE => {
@@ -63,6 +64,7 @@ impl Geometry {
 
     /// The view check (FORMAT.md 6.1): everything that a file declares of a tensor, against the elements of its storage.
     /// Pass [`u64::MAX`] where there is no storage to lie in (meta tensors).
+    #[inline]
     pub(crate) fn check(
         declared_sizes: &[i64],
         declared_strides: &[i64],
@@ -118,6 +120,7 @@ impl Geometry {
     }
 
     /// What holds for every tensor, whatever its storage: numbers that are not negative and a size that can be counted.
+    #[inline]
     fn check_numbers(
         declared_sizes: &[i64],
         declared_strides: &[i64],
@@ -183,6 +186,7 @@ impl Geometry {
     }
 
     /// The greatest element index that a tensor with elements reaches.
+    #[inline]
     fn last(&self) -> Option<usize> {
         self.dims()
             .try_fold(self.offset, |last, (size, stride)| last.checked_add(size.checked_sub(1)?.checked_mul(stride)?))
@@ -202,11 +206,13 @@ impl Geometry {
     }
 }
 
+#[inline]
 fn checked(what: &str, declared: i64) -> Result<usize, Error> {
     usize::try_from(declared).map_err(|_| Error::malformed(format!("a tensor has the negative {what} {declared}")))
 }
 
 /// The number of elements, `None` if it is more than [`MAX_NUMEL`].
+#[inline]
 pub(super) fn checked_numel(sizes: &[usize]) -> Option<usize> {
     if sizes.contains(&0) {
         return Some(0);

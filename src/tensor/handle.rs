@@ -67,6 +67,7 @@ pub(crate) struct TensorParts {
 }
 
 impl Tensor {
+    #[inline]
     pub(crate) fn new(parts: TensorParts) -> Self {
         let TensorParts { storage, geometry, dtype, marks, materialised_bytes, extra } = parts;
         let extra = if extra.is_empty() { None } else { Some(Arc::new(extra)) };

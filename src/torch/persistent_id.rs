@@ -67,6 +67,7 @@ impl StorageTypes {
         Self(graph.globals().map(|id| globals::storage_type(graph.global(id).1)).collect())
     }
 
+    #[inline]
     fn of(&self, graph: &Graph, id: NodeId) -> Result<StorageType, Error> {
         let Some(global) = graph.as_global(id) else {
             return Err(Error::malformed(format!("the storage type is a {}, not a class", graph.kind_name(id))));
@@ -78,6 +79,7 @@ impl StorageTypes {
     }
 
     /// The storage type of an id that [`storage_id`] has accepted.
+    #[inline]
     pub(super) fn of_persistent(&self, graph: &Graph, persistent: NodeId) -> Option<StorageType> {
         let items = graph.as_tuple(graph.as_persistent(persistent)?)?;
         self.of(graph, *items.get(1)?).ok()

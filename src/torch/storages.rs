@@ -1,10 +1,9 @@
 //! Persistent ids resolved against the container's records, each storage once.
 #![deny(clippy::arithmetic_side_effects, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
 
-use std::hash::BuildHasher;
 use std::sync::Arc;
 
-use hashbrown::{DefaultHashBuilder, HashTable};
+use hashbrown::HashMap;
 
 use super::locate::locate;
 use super::persistent_id::{StorageId, StorageTypes, storage_id};
@@ -40,17 +39,17 @@ pub(super) fn resolve(
 ) -> Result<Vec<Storage>, Error> {
     let most = graph.persistents().count();
     let mut storages: Vec<Storage> = Vec::with_capacity(most);
-    let mut by_key: HashTable<usize> = HashTable::with_capacity(most);
-    let hasher = DefaultHashBuilder::default();
+    let mut known = Known::default();
     // Of the storage before: almost always the next one's too.
     let mut tag: (Arc<str>, Device) = (Arc::from("cpu"), Device::Cpu);
     let records = source.records();
     for (node, id) in graph.persistents() {
         let place = |error: Error| in_place(error, graph, node);
         let id = storage_id(graph, types, id).map_err(place)?;
-        let hash = hasher.hash_one(id.key);
-        let key_of = |&index: &usize| storages.get(index).map_or("", Storage::key);
-        if let Some(&index) = by_key.find(hash, |index| key_of(index) == id.key) {
+        let found = source.storage(id.key).map_err(place)?;
+        let slot = known.slot(id.key, found.map(|(record, _)| record));
+        if let Some(number) = *slot {
+            let index = number as usize;
             if let Some(storage) = storages.get(index) {
                 same_storage(storage, &id).map_err(place)?;
             }
@@ -63,11 +62,10 @@ pub(super) fn resolve(
         let (location, tagged) = &tag;
         let info = StorageInfo { key: id.key, location: id.location, nbytes: id.nbytes };
         let device = map_location.device(&info, tagged);
-        let found = source.storage(id.key).map_err(place)?;
         let data = data(&id, found, &device, &records, source.byte_order()).map_err(place)?;
         let index = storages.len();
-        by_key.insert_unique(hash, index, |index| hasher.hash_one(key_of(index)));
         let number = u32::try_from(index).map_err(|_| Error::limit("more than 2^32 storages")).map_err(place)?;
+        *slot = Some(number);
         storages.push(Storage::new(StorageParts {
             id: number,
             key: id.key.into(),
@@ -79,6 +77,29 @@ pub(super) fn resolve(
         slots.set(node, index);
     }
     Ok(storages)
+}
+
+/// Which keys are storages already. Those with a record, almost all, are told by that: records are numbered as they come.
+#[derive(Default)]
+struct Known<'g> {
+    by_record: Vec<Option<u32>>,
+    without_record: HashMap<&'g str, Option<u32>>,
+}
+
+impl<'g> Known<'g> {
+    /// The place for the index of a key's storage.
+    fn slot(&mut self, key: &'g str, record: Option<RecordId>) -> &mut Option<u32> {
+        // A container has as many records as the highest number says.
+        if let Some(place) = record.and_then(|record| usize::try_from(record.0).ok()) {
+            if place >= self.by_record.len() {
+                self.by_record.resize(place.saturating_add(1), None);
+            }
+            if let Some(slot) = self.by_record.get_mut(place) {
+                return slot;
+            }
+        }
+        self.without_record.entry(key).or_default()
+    }
 }
 
 /// A second id for a key must mean the same bytes; only the element type may differ.

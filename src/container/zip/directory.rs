@@ -9,11 +9,9 @@
     clippy::cast_possible_wrap
 )]
 
-use std::hash::BuildHasher;
+use std::cmp::Ordering;
 use std::ops::Range;
-use std::sync::atomic::AtomicU64;
-
-use hashbrown::{DefaultHashBuilder, HashTable};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering as Atomic};
 
 use super::central::{CentralHeader, code_page_437, method_name};
 use super::end::{CENTRAL_HEADER_LEN, End};
@@ -55,8 +53,11 @@ pub(super) struct Directory {
     records: Vec<Record>,
     /// The names' own bytes where they are not UTF-8, sorted by record.
     raw_names: Vec<(u32, Box<[u8]>)>,
-    by_name: HashTable<u32>,
-    hasher: DefaultHashBuilder,
+    /// The records in the order of their names: shorter ones first, so that the counters which torch names storages with
+    /// are in order as they come, and sorting them costs a look at each.
+    by_name: Vec<u32>,
+    /// The record that was found last: the next one is likely to be wanted next.
+    found_last: AtomicU32,
 }
 
 impl Directory {
@@ -76,8 +77,8 @@ impl Directory {
             names: String::with_capacity(names_len),
             records: Vec::with_capacity(count),
             raw_names: Vec::new(),
-            by_name: HashTable::with_capacity(count),
-            hasher: DefaultHashBuilder::default(),
+            by_name: Vec::with_capacity(count),
+            found_last: AtomicU32::new(0),
         };
         let mut name = Vec::new();
         let mut rest = directory;
@@ -157,17 +158,15 @@ impl Directory {
 
     /// Makes names findable; a name that comes twice is an error (torch's releases disagree on which one counts).
     fn index(&mut self) -> Result<(), Error> {
-        let Self { names, records, by_name, hasher, .. } = self;
+        let Self { names, records, by_name, .. } = self;
         let name_of = |id: u32| name_of(names, records, id);
-        for id in (0..).take(records.len()) {
-            let name = name_of(id);
-            let hash = hash(hasher, name);
-            if by_name.find(hash, |&other| name_of(other) == name).is_some() {
-                return Err(duplicate_of(name));
-            }
-            by_name.insert_unique(hash, id, |&other| self::hash(hasher, name_of(other)));
+        by_name.extend((0..).take(records.len()));
+        by_name.sort_by(|&a, &b| compare(name_of(a), name_of(b), ""));
+        let names = || by_name.iter().map(|&id| name_of(id));
+        match names().zip(names().skip(1)).find(|(name, next)| name == next) {
+            Some((name, _)) => Err(duplicate_of(name)),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     /// Gives each record the room up to the next one's header, and checks that what it declares fits in there. Two
@@ -246,23 +245,20 @@ impl Directory {
     }
 
     pub(super) fn find(&self, name: &str) -> Option<RecordId> {
-        let (folder, base) = split(name);
-        self.find_in(self.folder_hash(folder), folder, base)
+        self.find_in(name, "")
     }
 
-    /// What [`find_in`](Self::find_in) wants to know about a folder (with its `/`).
-    pub(super) fn folder_hash(&self, folder: &str) -> u64 {
-        self.hasher.hash_one(folder)
-    }
-
-    /// Finds `<folder><base>` without putting the name together; `base` has no `/`.
-    pub(super) fn find_in(&self, folder_hash: u64, folder: &str, base: &str) -> Option<RecordId> {
-        let hash = join_hashes(folder_hash, self.hasher.hash_one(base));
-        let found = self.by_name.find(hash, |&id| {
-            let name = name_of(&self.names, &self.records, id);
-            name.strip_prefix(folder) == Some(base)
-        });
-        found.copied().map(RecordId)
+    /// Finds `<folder><base>` without putting the name together.
+    pub(super) fn find_in(&self, folder: &str, base: &str) -> Option<RecordId> {
+        let is_it = |&id: &u32| self.name(RecordId(id)).strip_prefix(folder) == Some(base);
+        // Relaxed is enough: this is but a guess.
+        let last = self.found_last.load(Atomic::Relaxed);
+        let found = [last.saturating_add(1), last].into_iter().find(is_it).or_else(|| {
+            let place = self.by_name.binary_search_by(|&id| compare(self.name(RecordId(id)), folder, base)).ok()?;
+            self.by_name.get(place).copied()
+        })?;
+        self.found_last.store(found, Atomic::Relaxed);
+        Some(RecordId(found))
     }
 }
 
@@ -278,19 +274,14 @@ fn range<'a>(names: &'a str, range: &Range<u32>) -> &'a str {
     names.get(start..end).unwrap_or("")
 }
 
-/// A name's folder, with its `/`, and the rest.
-fn split(name: &str) -> (&str, &str) {
-    name.rfind('/').and_then(|slash| name.split_at_checked(slash.saturating_add(1))).unwrap_or(("", name))
-}
-
-/// The two parts are hashed apart, so that a storage is found by its key without putting its name together.
-fn hash(hasher: &DefaultHashBuilder, name: &str) -> u64 {
-    let (folder, base) = split(name);
-    join_hashes(hasher.hash_one(folder), hasher.hash_one(base))
-}
-
-fn join_hashes(folder: u64, base: u64) -> u64 {
-    folder.rotate_left(1) ^ base
+/// How a name compares with `<folder><base>`: by length, then by bytes.
+fn compare(name: &str, folder: &str, base: &str) -> Ordering {
+    let by_len = name.len().cmp(&folder.len().saturating_add(base.len()));
+    by_len.then_with(|| match name.as_bytes().split_at_checked(folder.len()) {
+        Some((front, back)) => front.cmp(folder.as_bytes()).then_with(|| back.cmp(base.as_bytes())),
+        // Not with lengths that are equal.
+        None => Ordering::Less,
+    })
 }
 
 fn duplicate_of(name: &str) -> Error {

@@ -42,8 +42,8 @@ pub(crate) struct Archive {
     kind: ArchiveKind,
     /// The folder that all records lie in, with its `/`; empty if they lie at the top.
     root: String,
-    /// `<root>data/`, and what finding a name in it takes.
-    storages: (String, u64),
+    /// `<root>data/`
+    storages: String,
     pickle: RecordId,
 }
 
@@ -68,17 +68,7 @@ impl Archive {
         let pickle = directory
             .find(&format!("{root}{PICKLE}"))
             .ok_or_else(|| Error::malformed("the archive has no `data.pkl`"))?;
-        let folder_hash = directory.folder_hash(&folder);
-        Ok(Self {
-            source,
-            directory,
-            limits: limits.clone(),
-            verify_checksums,
-            kind,
-            root,
-            storages: (folder, folder_hash),
-            pickle,
-        })
+        Ok(Self { source, directory, limits: limits.clone(), verify_checksums, kind, root, storages: folder, pickle })
     }
 
     /// What kind of archive it is, by its records.
@@ -123,8 +113,7 @@ impl Archive {
     /// Malformed: the key is not a plain file name.
     pub(crate) fn storage(&self, key: &str) -> Result<Option<RecordId>, Error> {
         contents::check_key(key)?;
-        let (folder, folder_hash) = &self.storages;
-        Ok(self.directory.find_in(*folder_hash, folder, key))
+        Ok(self.directory.find_in(&self.storages, key))
     }
 
     /// The byte order of the stored numbers; little unless the archive says otherwise.

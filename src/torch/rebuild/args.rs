@@ -10,10 +10,12 @@ use crate::torch::globals::Meaning;
 use crate::torch::text::ascii_or_text;
 
 impl<'g> Rebuilder<'g, '_> {
+    #[inline]
     pub(super) fn meaning(&self, node: NodeId) -> Option<Meaning> {
         self.meanings.get(self.graph.as_global(node)?.index()).copied()
     }
 
+    #[inline]
     pub(super) fn args(&self, node: NodeId) -> &'g [NodeId] {
         self.graph.as_tuple(node).unwrap_or_default()
     }
@@ -24,6 +26,7 @@ impl<'g> Rebuilder<'g, '_> {
             .ok_or_else(|| Error::malformed(format!("{function} needs {N} arguments, found {}", args.len())))
     }
 
+    #[inline]
     pub(super) fn marks(&self, grad: NodeId, metadata: Option<&NodeId>) -> Result<Marks, Error> {
         let mut marks = Marks { requires_grad: self.flag(grad)?, ..Marks::default() };
         let entries = match metadata.map(|&metadata| self.graph.node(metadata)) {
@@ -56,6 +59,7 @@ impl<'g> Rebuilder<'g, '_> {
         }
     }
 
+    #[inline]
     pub(super) fn int(&self, node: NodeId, what: &str) -> Result<i64, Error> {
         if let Some(value) = self.graph.as_int(node) {
             return Ok(value);
@@ -67,6 +71,7 @@ impl<'g> Rebuilder<'g, '_> {
     }
 
     /// A tuple or list of ints, or a `torch.Size` of one.
+    #[inline]
     pub(super) fn ints(&self, node: NodeId, what: &str, out: &mut Vec<i64>) -> Result<(), Error> {
         out.clear();
         let items = match self.graph.node(node) {

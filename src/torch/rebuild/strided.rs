@@ -10,6 +10,7 @@ use crate::torch::globals::StorageType;
 
 impl Rebuilder<'_, '_> {
     /// A view of a storage of the file. Without a `dtype` it has the storage's.
+    #[inline]
     pub(super) fn strided(
         &mut self,
         storage: NodeId,
@@ -30,6 +31,7 @@ impl Rebuilder<'_, '_> {
     }
 
     /// The storage of the file that a node names, and its element type.
+    #[inline]
     pub(super) fn storage(&self, node: NodeId) -> Result<(&Storage, StorageType), Error> {
         if self.graph.as_persistent(node).is_none() {
             return Err(Error::malformed(format!("a {} where the storage should be", self.graph.kind_name(node))));
@@ -42,6 +44,7 @@ impl Rebuilder<'_, '_> {
     }
 
     /// Offset, size and stride, checked against the storage.
+    #[inline]
     pub(super) fn geometry(
         &mut self,
         storage: &Storage,
@@ -67,6 +70,7 @@ impl Rebuilder<'_, '_> {
         Ok(geometry)
     }
 
+    #[inline]
     pub(super) fn tensor(&self, storage: Storage, geometry: Geometry, dtype: DType, marks: Marks) -> Tensor {
         self.tensor_with(storage, geometry, dtype, marks, Extra::default())
     }
