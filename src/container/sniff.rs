@@ -15,7 +15,7 @@ use crate::source::Source;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     // Containers of checkpoints.
-    /// A zip archive; what is in it tells [`ArchiveKind`](super::ArchiveKind).
+    /// A zip archive; what is in it tells [`ArchiveKind`](super::zip::ArchiveKind).
     Zip,
     /// The stream of pickles that torch 0.1.10 to 1.5 wrote.
     LegacyStream,
