@@ -33,7 +33,11 @@ pub(super) enum Plain<'a> {
     Bytes(Cow<'a, [u8]>),
     /// A byte string of Python 2, which may be text or data.
     PyString(&'a [u8]),
-    Seq(SeqKind, Items<'a>),
+    Seq(
+        #[cfg_attr(not(feature = "serde-pickle"), expect(dead_code, reason = "serde has one kind of sequence"))]
+        SeqKind,
+        Items<'a>,
+    ),
     Map(Pairs<'a>),
     Array(Array<'a>),
     /// What it is instead, for a message.
