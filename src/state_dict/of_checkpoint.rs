@@ -3,7 +3,7 @@
 use super::StateDict;
 use crate::checkpoint::Checkpoint;
 use crate::choose::choose;
-use crate::error::Error;
+use crate::error::{Error, Shown};
 use crate::pickle::graph::NodeId;
 use crate::torch::Meant;
 use crate::value::key_text;
@@ -41,6 +41,15 @@ impl Checkpoint {
         for entry in program.module_entries(node, self.limits())? {
             let kind = if program.tensor(entry.value).is_some() { &mut tensors } else { &mut others };
             kind.push((entry.name, entry.value));
+        }
+        if tensors.is_empty()
+            && let Some((path, _)) = self.tensors_below(node)?.into_iter().next()
+        {
+            // Quantised modules pack their weights.
+            return Err(Error::caller(format!(
+                "the module has tensors (`{}` is the first), but none as a parameter or buffer; take them with `LoadOptions::flatten()`, or walk them with `LoadOptions::open`",
+                Shown(&path.join("."))
+            )));
         }
         StateDict::new(tensors.into_iter(), others, node, self.clone())
     }

@@ -51,6 +51,13 @@ fn sorted(mut paths: Vec<PathBuf>) -> Vec<PathBuf> {
 /// Everything that is different from the answer.
 fn differences(answer: &Object, checkpoint: &Checkpoint) -> Vec<String> {
     let listing = checkpoint.leaves("").unwrap();
+    if answer.get("may").is_some() {
+        // torch's own answer needs its code: another one is right too, but no tensor may be lost.
+        let tensors: Vec<Json> = serde_json::from_str(answer["tensors"].get()).unwrap();
+        let in_the_file = tensors.iter().filter(|tensor| tensor.get("location").is_some()).count();
+        let found = checkpoint.tensors().unwrap().len();
+        return if found < in_the_file { vec![format!("{found} tensors, not {in_the_file}")] } else { Vec::new() };
+    }
     let mut wrong = tensor_differences(answer, &listing.leaves);
     wrong.extend(value_differences(answer, &listing.leaves));
     // The same tensors in the same order, then those that only sets and the like hold.

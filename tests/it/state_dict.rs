@@ -200,3 +200,21 @@ fn a_module_of_another_form_is_not_left_out() {
     assert!(weights.contains_key("p"));
     assert!(weights.others().any(|(name, value)| name == "odd" && value.kind() == Kind::Object));
 }
+
+/// A state dict without tensors would look like a model without weights.
+#[test]
+fn a_module_that_packs_all_its_tensors_is_an_error() {
+    let packed = [
+        ("_parameters", dict([])),
+        ("_buffers", dict([])),
+        ("_modules", dict([])),
+        ("_packed_params", tuple([f32_tensor("0", &[1]), none()])),
+    ];
+    let checkpoint = open(torch_file(&object("m", "Linear", dict(packed)), &[("0", &f32s(&[1.0]))]));
+    let error = checkpoint.state_dict().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Caller);
+    says(&error, &["_packed_params", "LoadOptions::flatten()"]);
+    assert_eq!(checkpoint.tensors().unwrap().len(), 1);
+    let empty = open(torch_file(&module("ReLU", dict([]), dict([]), dict([])), &[]));
+    assert!(empty.state_dict().unwrap().is_empty());
+}
