@@ -157,7 +157,13 @@ fn notes(tensor: &Tensor, shared: Option<usize>) -> String {
     };
     let layout = if tensor.layout() == Layout::Strided { "" } else { tensor.layout().name() };
     let shared = shared.map(|number| format!("={number}")).unwrap_or_default();
-    let notes = [gradient, layout, &shared].into_iter().filter(|note| !note.is_empty());
+    let quantised = match tensor.quantization().map(|q| (q.axis(), q.scale(), q.zero_point())) {
+        Some((Some(axis), ..)) => format!("per channel {axis}"),
+        Some((None, Some(scale), Some(zero_point))) => format!("scale {scale} zero {zero_point}"),
+        _ => String::new(),
+    };
+    let shard = tensor.shard().map(|shard| format!("shard of {:?}", shard.global_shape())).unwrap_or_default();
+    let notes = [gradient, layout, &quantised, &shard, &shared].into_iter().filter(|note| !note.is_empty());
     notes.collect::<Vec<_>>().join(" ")
 }
 
