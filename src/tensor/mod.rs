@@ -31,4 +31,4 @@ pub(crate) use quantization::Channels;
 pub use quantization::{QScheme, Quantization, ZeroPoints};
 pub use shard::Shard;
 pub use storage::Storage;
-pub(crate) use storage::{StorageData, StorageParts};
+pub(crate) use storage::{Place, StorageData, StorageParts};

@@ -37,8 +37,7 @@ pub struct Storage(Arc<Inner>);
 struct Inner {
     nbytes: u64,
     key: Key,
-    location: Arc<str>,
-    device: Device,
+    place: Arc<Place>,
     data: StorageData,
     copies: OnceLock<Box<Copies>>,
     id: u32,
@@ -52,6 +51,12 @@ pub(crate) struct StorageParts {
     pub(crate) device: Device,
     pub(crate) nbytes: u64,
     pub(crate) data: StorageData,
+}
+
+/// Where storages were and are: the same for most of a file.
+pub(crate) struct Place {
+    pub(crate) location: Arc<str>,
+    pub(crate) device: Device,
 }
 
 /// A storage's key: almost always a short number, which then needs no allocation.
@@ -114,7 +119,12 @@ struct Copies {
 impl Storage {
     pub(crate) fn new(parts: StorageParts) -> Self {
         let StorageParts { id, key, location, device, nbytes, data } = parts;
-        Self(Arc::new(Inner { nbytes, key, location, device, data, copies: OnceLock::new(), id }))
+        Self::at(Arc::new(Place { location, device }), id, key, nbytes, data)
+    }
+
+    /// As [`new`](Self::new), in a place that other storages may share.
+    pub(crate) fn at(place: Arc<Place>, id: u32, key: Key, nbytes: u64, data: StorageData) -> Self {
+        Self(Arc::new(Inner { nbytes, key, place, data, copies: OnceLock::new(), id }))
     }
 
     /// A number that counts the storages of the file in the order of their first mention. A
@@ -133,13 +143,13 @@ impl Storage {
     /// The location tag, verbatim as in the file: the device that the storage was saved from.
     #[must_use]
     pub fn location(&self) -> &str {
-        &self.0.location
+        &self.0.place.location
     }
 
     /// The device that the tag became through `map_location`.
     #[must_use]
     pub fn device(&self) -> &Device {
-        &self.0.device
+        &self.0.place.device
     }
 
     /// The length in bytes.
@@ -155,14 +165,8 @@ impl Storage {
 
     /// A storage with the same names whose data is `bytes`.
     pub(super) fn with_bytes(&self, bytes: Box<[u8]>) -> Self {
-        Self::new(StorageParts {
-            id: self.0.id,
-            key: self.0.key.clone(),
-            location: self.0.location.clone(),
-            device: self.0.device.clone(),
-            nbytes: u64::try_from(bytes.len()).unwrap_or(u64::MAX),
-            data: StorageData::Bytes(bytes),
-        })
+        let nbytes = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        Self::at(self.0.place.clone(), self.0.id, self.0.key.clone(), nbytes, StorageData::Bytes(bytes))
     }
 
     /// The same data under another number, tag and device.
@@ -315,6 +319,6 @@ mod tests {
 
     #[test]
     fn a_storage_stays_small() {
-        assert!(size_of::<Inner>() <= 128, "{}", size_of::<Inner>());
+        assert!(size_of::<Inner>() <= 96, "{}", size_of::<Inner>());
     }
 }

@@ -12,7 +12,7 @@ use crate::device::{Device, MapLocation, StorageInfo};
 use crate::error::{Error, Shown};
 use crate::pickle::graph::{Graph, Node, NodeId};
 use crate::source::{ByteOrder, RecordId, Records};
-use crate::tensor::{Storage, StorageData, StorageParts};
+use crate::tensor::{Place, Storage, StorageData};
 
 /// Where a container keeps its storages.
 pub(crate) trait StorageSource {
@@ -42,6 +42,7 @@ pub(super) fn resolve(
     let mut known = Known::default();
     // Of the storage before: almost always the next one's too.
     let mut tag: (Arc<str>, Device) = (Arc::from("cpu"), Device::Cpu);
+    let mut last_place: Option<Arc<Place>> = None;
     let records = source.records();
     for (node, id) in graph.persistents() {
         let place = |error: Error| in_place(error, graph, node);
@@ -66,14 +67,10 @@ pub(super) fn resolve(
         let index = storages.len();
         let number = u32::try_from(index).map_err(|_| Error::limit("more than 2^32 storages")).map_err(place)?;
         *slot = Some(number);
-        storages.push(Storage::new(StorageParts {
-            id: number,
-            key: id.key.into(),
-            location: Arc::clone(location),
-            device,
-            nbytes: id.nbytes,
-            data,
-        }));
+        let shared = last_place.take().filter(|last| Arc::ptr_eq(&last.location, location) && last.device == device);
+        let place = shared.unwrap_or_else(|| Arc::new(Place { location: Arc::clone(location), device }));
+        last_place = Some(Arc::clone(&place));
+        storages.push(Storage::at(place, number, id.key.into(), id.nbytes, data));
         slots.set(node, index);
     }
     Ok(storages)

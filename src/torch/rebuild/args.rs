@@ -74,7 +74,7 @@ impl<'g> Rebuilder<'g, '_> {
     #[inline]
     pub(super) fn ints(&self, node: NodeId, what: &str, out: &mut Vec<i64>) -> Result<(), Error> {
         out.clear();
-        let items = match self.graph.node(node) {
+        let items = match self.graph.as_tuple(node).map_or_else(|| self.graph.node(node), Node::Tuple) {
             Node::Tuple(items) | Node::List(items) => items,
             Node::Object(size) => match self.args(size.args).first().map(|&first| self.graph.node(first)) {
                 Some(Node::Tuple(items) | Node::List(items)) => items,
