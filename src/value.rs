@@ -89,7 +89,7 @@ pub struct Value<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Key<'k> {
-    /// A text key of a mapping, or an attribute of an object.
+    /// A text key of a mapping; an attribute of an object, or an entry set in it like in a mapping.
     Text(&'k str),
     /// An integer key of a mapping, or a position in a list or tuple.
     Int(i64),
@@ -358,12 +358,11 @@ impl<'a> Value<'a> {
             (Key::Int(wanted), Meant::List(items) | Meant::Tuple(items) | Meant::Size(items)) => {
                 usize::try_from(wanted).ok().and_then(|index| items.get(index).copied())
             }
-            (Key::Text(wanted), Meant::Object(object)) => self
-                .program
-                .attributes(object.states)
-                .filter(|&(key, _)| self.program.text(key).is_some_and(|text| text == wanted))
-                .last()
-                .map(|(_, value)| value),
+            (Key::Text(wanted), Meant::Object(object)) => {
+                let named = |&(key, _): &(NodeId, NodeId)| self.program.text(key).is_some_and(|text| text == wanted);
+                let attribute = self.program.attributes(object.states).filter(named).last();
+                attribute.or_else(|| object.entries.iter().copied().find(named)).map(|(_, value)| value)
+            }
             (Key::Int(wanted), Meant::Object(object)) => {
                 usize::try_from(wanted).ok().and_then(|index| object.items.get(index).copied())
             }

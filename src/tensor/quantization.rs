@@ -215,7 +215,7 @@ impl Quantization {
 
 impl Tensor {
     /// The numbers of a quantised tensor as a float32 tensor with memory of its own: `(integer - zero_point) * scale`,
-    /// computed in single precision as torch does.
+    /// rounded as torch rounds (`affine_quantizer_base.cpp`, `QuantizedOpKernels.cpp`).
     ///
     /// # Errors
     /// [`ErrorKind::Caller`](crate::ErrorKind::Caller): the tensor is not quantised. Otherwise as
@@ -227,7 +227,7 @@ impl Tensor {
         let numel = self.numel();
         let nbytes = u64::try_from(numel).unwrap_or(u64::MAX).saturating_mul(4);
         Limits::check("materialised_bytes", nbytes, self.materialised_bytes)?;
-        let scales: Vec<f32> = quantization.scales()?.into_iter().map(|scale| scale as f32).collect();
+        let scales = quantization.scales()?;
         let zero_points = quantization.zero_points()?;
         let integers = self.integers()?;
         let mut numbers: Vec<f32> = Vec::new();
@@ -244,13 +244,19 @@ impl Tensor {
             let channel = n % channels;
             let scale = scales.get(channel).copied().unwrap_or_default();
             match &zero_points {
-                ZeroPoints::Int(points) => {
+                // One scale: in single precision.
+                ZeroPoints::Int(points) if quantization.axis().is_none() => {
                     let point = points.get(channel).copied().unwrap_or_default();
-                    numbers.extend(run.iter().map(|&q| i64::from(q).wrapping_sub(point) as f32 * scale));
+                    numbers.extend(run.iter().map(|&q| i64::from(q).wrapping_sub(point) as f32 * scale as f32));
+                }
+                // Scales of double precision are multiplied with in that.
+                ZeroPoints::Int(points) => {
+                    let point = points.get(channel).copied().unwrap_or_default() as f32;
+                    numbers.extend(run.iter().map(|&q| (f64::from(q as f32 - point) * scale) as f32));
                 }
                 ZeroPoints::Float(points) => {
                     let point = points.get(channel).copied().unwrap_or_default() as f32;
-                    numbers.extend(run.iter().map(|&q| (q as f32 - point) * scale));
+                    numbers.extend(run.iter().map(|&q| (q as f32 - point) * scale as f32));
                 }
             }
         }

@@ -20,6 +20,7 @@ mod deserialize;
 mod devices;
 mod forged;
 mod hostile;
+mod kinds;
 mod oracle;
 #[cfg(feature = "serde-pickle")]
 mod serde_pickle;
