@@ -244,10 +244,10 @@ impl Tensor {
             let channel = n % channels;
             let scale = scales.get(channel).copied().unwrap_or_default();
             match &zero_points {
-                // One scale: in single precision.
+                // One scale: a difference of 32-bit integers, which wraps in torch too, in single precision.
                 ZeroPoints::Int(points) if quantization.axis().is_none() => {
-                    let point = points.get(channel).copied().unwrap_or_default();
-                    numbers.extend(run.iter().map(|&q| i64::from(q).wrapping_sub(point) as f32 * scale as f32));
+                    let point = points.get(channel).copied().unwrap_or_default() as i32;
+                    numbers.extend(run.iter().map(|&q| q.wrapping_sub(point) as f32 * scale as f32));
                 }
                 // Scales of double precision are multiplied with in that.
                 ZeroPoints::Int(points) => {

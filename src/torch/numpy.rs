@@ -190,6 +190,7 @@ impl Program {
     pub(crate) fn numpy_array(&self, node: NodeId) -> Option<Array<'_>> {
         let names = [("numpy._core.multiarray", "_reconstruct"), ("numpy._core.numeric", "_frombuffer")];
         let (object, args) = self.numpy_call(node, &names)?;
+        let mut axes: Option<&[NodeId]> = None;
         let (data, dtype, shape, column_major) = match (object.states, args) {
             // BUILD (version, shape, dtype, is_fortran, data)
             (&[state], _) => match self.graph().node(state) {
@@ -200,9 +201,15 @@ impl Program {
                 },
                 _ => return None,
             },
-            ([], &[buffer, dtype, shape, order]) => match ascii_or_text(self.graph(), order)? {
-                "C" => (buffer, dtype, shape, false),
-                "F" => (buffer, dtype, shape, true),
+            ([], &[buffer, dtype, shape, order, ref more @ ..]) => match (ascii_or_text(self.graph(), order)?, more) {
+                ("C", _) => (buffer, dtype, shape, false),
+                ("F", _) => (buffer, dtype, shape, true),
+                // Row-major, then transposed (`numpy/_core/numeric.py`, `_frombuffer`).
+                ("K", &[order]) => {
+                    let Node::Tuple(order) = self.graph().node(order) else { return None };
+                    axes = Some(order);
+                    (buffer, dtype, shape, false)
+                }
                 _ => return None,
             },
             _ => return None,
@@ -231,7 +238,19 @@ impl Program {
             dimensions.rev().map(&mut stride).all(|fits| fits.is_some())
         };
         let data = self.data_bytes(data)?;
-        (fits && elements.checked_mul(item.size) == Some(data.len())).then_some(Array { item, shape, strides, data })
+        if !fits || elements.checked_mul(item.size) != Some(data.len()) {
+            return None;
+        }
+        let Some(axes) = axes else { return Some(Array { item, shape, strides, data }) };
+        let axes: Vec<usize> = axes.iter().map(size).collect::<Option<_>>()?;
+        let mut sorted = axes.clone();
+        sorted.sort_unstable();
+        if !sorted.into_iter().eq(0..shape.len()) {
+            return None;
+        }
+        let shape = axes.iter().map(|&axis| shape.get(axis).copied()).collect::<Option<_>>()?;
+        let strides = axes.iter().map(|&axis| strides.get(axis).copied()).collect::<Option<_>>()?;
+        Some(Array { item, shape, strides, data })
     }
 
     /// An object that one of these functions made, and its arguments.
