@@ -44,8 +44,8 @@ fn case_061_an_ordered_dict_of_python_2_and_3_has_the_same_entries() {
     };
     let forms = [
         ordered_dict(entries.map(|(key, value)| (key, int(value)))),
-        pairs(|pair| list(pair)),
-        pairs(|pair| tuple(pair)),
+        pairs(list),
+        pairs(tuple),
         build(ordered_dict(entries.map(|(key, value)| (key, int(value)))), dict([("_metadata", dict([]))])),
     ];
     for (n, form) in forms.iter().enumerate() {

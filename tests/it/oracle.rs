@@ -115,7 +115,7 @@ fn tensor_differences(answer: &Object, leaves: &[ListedValue<'_>]) -> Vec<String
                 ),
                 other => panic!("the answer has a field `{other}` that is not compared"),
             };
-            let agrees = if value.is_null() { found == json!("Caller") } else { found == *value };
+            let agrees = if value.is_null() { found == json!("Caller") } else { same(&found, value) };
             if !agrees {
                 wrong.push(format!("{}: {field} is {found}, not {value}", path.join(".")));
             }
@@ -131,6 +131,23 @@ fn hash(tensor: &Tensor) -> String {
         _ => tensor.to_dense().and_then(|dense| little_endian(&dense)),
     };
     bytes.map_or_else(|error| error.to_string(), sha256)
+}
+
+/// Equality by value: `1e-9` and `1e-09` are one number, whichever way `serde_json` keeps numbers.
+fn same(found: &Json, wanted: &Json) -> bool {
+    match (found, wanted) {
+        (Json::Number(found), Json::Number(wanted)) => {
+            found.is_f64() == wanted.is_f64() && (found == wanted || found.as_f64() == wanted.as_f64())
+        }
+        (Json::Array(found), Json::Array(wanted)) => {
+            found.len() == wanted.len() && found.iter().zip(wanted).all(|(found, wanted)| same(found, wanted))
+        }
+        (Json::Object(found), Json::Object(wanted)) => {
+            found.len() == wanted.len()
+                && found.iter().all(|(key, found)| wanted.get(key).is_some_and(|wanted| same(found, wanted)))
+        }
+        _ => found == wanted,
+    }
 }
 
 /// The parameters that the answer has, as numbers of the same kind.
