@@ -36,7 +36,7 @@ pub enum Reader {
     Ours,
     Safetensors,
     Candle,
-    PytorchReader,
+    Pytorch,
     /// No reader: the file is mapped and its bytes taken as they come.
     Plain,
 }
@@ -48,7 +48,7 @@ const READERS: [(&str, Reader); 5] = [
     ("torch-checkpoint", Reader::Ours),
     ("safetensors", Reader::Safetensors),
     ("candle", Reader::Candle),
-    ("pytorch-reader", Reader::PytorchReader),
+    ("pytorch-reader", Reader::Pytorch),
     ("plain", Reader::Plain),
 ];
 
@@ -133,7 +133,7 @@ pub fn run(job: Job, reader: Reader, file: &Path, watch: &mut Watch) -> Result<u
         Reader::Candle => candle(job, file, watch),
         #[cfg(not(feature = "candle"))]
         Reader::Candle => Err("left out: built without the feature `candle`".into()),
-        Reader::PytorchReader => pytorch_reader(job, file, watch),
+        Reader::Pytorch => pytorch_reader(job, file, watch),
         Reader::Plain => plain(job, file, watch),
     }
 }

@@ -34,7 +34,7 @@ const WORKS: &[Work] = &[
             (Reader::Ours, Weights::Many, Checkpoint),
             (Reader::Safetensors, Weights::Many, Safetensors),
             (Reader::Candle, Weights::Many, Checkpoint),
-            (Reader::PytorchReader, Weights::Many, Checkpoint),
+            (Reader::Pytorch, Weights::Many, Checkpoint),
         ],
     },
     Work {
@@ -46,7 +46,7 @@ const WORKS: &[Work] = &[
             (Reader::Ours, Weights::Model, Checkpoint),
             (Reader::Safetensors, Weights::Model, Safetensors),
             (Reader::Candle, Weights::Model, Checkpoint),
-            (Reader::PytorchReader, Weights::Model, Checkpoint),
+            (Reader::Pytorch, Weights::Model, Checkpoint),
         ],
     },
     Work {
@@ -69,7 +69,7 @@ const WORKS: &[Work] = &[
             (Reader::Ours, Weights::Model, Checkpoint),
             (Reader::Safetensors, Weights::Model, Safetensors),
             (Reader::Candle, Weights::Model, Checkpoint),
-            (Reader::PytorchReader, Weights::Model, Checkpoint),
+            (Reader::Pytorch, Weights::Model, Checkpoint),
         ],
     },
     Work {
@@ -79,7 +79,7 @@ const WORKS: &[Work] = &[
         rounds: 5,
         contestants: &[
             (Reader::Ours, Weights::Transposed, Checkpoint),
-            (Reader::PytorchReader, Weights::Transposed, Checkpoint),
+            (Reader::Pytorch, Weights::Transposed, Checkpoint),
             (Reader::Plain, Weights::Transposed, Checkpoint),
             (Reader::Candle, Weights::Transposed, Checkpoint),
         ],
@@ -116,7 +116,7 @@ const WORKS: &[Work] = &[
             // The same storage as one tensor.
             (Reader::Ours, Weights::OneView, Checkpoint),
             (Reader::Plain, Weights::Views, Checkpoint),
-            (Reader::PytorchReader, Weights::Views, Checkpoint),
+            (Reader::Pytorch, Weights::Views, Checkpoint),
         ],
     },
 ];
