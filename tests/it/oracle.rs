@@ -73,8 +73,12 @@ fn differences(answer: &Object, checkpoint: &Checkpoint) -> Vec<String> {
 fn tensor_differences(answer: &Object, leaves: &[ListedValue<'_>]) -> Vec<String> {
     let mut wrong = Vec::new();
     let wanted: Vec<Json> = serde_json::from_str(answer["tensors"].get()).unwrap();
-    let given: Vec<(&[String], &Tensor)> =
+    let mut given: Vec<(&[String], &Tensor)> =
         leaves.iter().filter_map(|leaf| Some((leaf.path.as_slice(), leaf.value.as_tensor()?))).collect();
+    if answer.contains_key("subset") {
+        // torch gives only some of the tensors: it cannot list a `ShardedTensor` without the other ranks.
+        given.retain(|(path, _)| wanted.iter().any(|tensor| tensor["path"] == json!(path)));
+    }
     let paths: Vec<Json> = given.iter().map(|(path, _)| json!(path)).collect();
     let wanted_paths: Vec<Json> = wanted.iter().map(|tensor| tensor["path"].clone()).collect();
     if paths != wanted_paths {
