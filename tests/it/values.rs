@@ -217,7 +217,7 @@ fn case_056_text_that_is_not_utf8() {
 }
 
 #[test]
-fn case_056_names_that_become_one_text_are_reported() {
+fn case_056_096_names_that_become_one_text_are_reported() {
     let two =
         |a: &[u8], b: &[u8]| dict_of([(raw_text(a), f32_tensor("0", &[2])), (raw_text(b), f32_tensor("0", &[2]))]);
     let checkpoint = value(&two(b"x\xed\xa0\x80", b"x\xed\xa0\x81"));
@@ -237,7 +237,7 @@ fn case_056_names_that_become_one_text_are_reported() {
 }
 
 #[test]
-fn plain_values_of_every_kind() {
+fn case_088_plain_values_of_every_kind() {
     let checkpoint = value(&dict([
         ("none", none()),
         ("bool", bool(true)),
