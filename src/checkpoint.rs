@@ -7,6 +7,7 @@ use std::sync::Arc;
 use hashbrown::HashMap;
 
 use crate::error::{Error, Shown};
+use crate::format::Format;
 use crate::limits::Limits;
 use crate::pickle::graph::NodeId;
 use crate::source::{RecordId, Records};
@@ -14,22 +15,6 @@ use crate::tensor::{Storage, Tensor};
 use crate::torch::{Meaning, Program};
 use crate::value::{Failure, Value, key_text};
 use crate::walk::{Leaf, walk};
-
-/// Which container a checkpoint was in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Format {
-    /// The zip archive that `torch.save` has written since 1.6.
-    Zip,
-}
-
-impl fmt::Display for Format {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Zip => "zip",
-        })
-    }
-}
 
 /// A tensor and where it was found.
 #[derive(Clone, Debug)]
@@ -107,10 +92,12 @@ pub(crate) struct Inner {
     pub(crate) program: Program,
     pub(crate) format: Format,
     pub(crate) version: u64,
+    pub(crate) consumed: u64,
+    pub(crate) constants: Option<NodeId>,
     pub(crate) limits: Limits,
     pub(crate) path: Option<PathBuf>,
-    /// The container, which the storages borrow from.
-    pub(crate) records: Arc<dyn Records>,
+    /// The containers, which the storages borrow from.
+    pub(crate) records: Vec<Arc<dyn Records>>,
 }
 
 impl Checkpoint {
@@ -128,6 +115,14 @@ impl Checkpoint {
     #[must_use]
     pub fn version(&self) -> u64 {
         self.0.version
+    }
+
+    /// How many bytes of the file (from where it was opened) belong to the checkpoint. Others may follow: several legacy
+    /// checkpoints may stand one behind the other, and the next is opened with
+    /// [`LoadOptions::offset`](crate::LoadOptions::offset).
+    #[must_use]
+    pub fn consumed(&self) -> u64 {
+        self.0.consumed
     }
 
     /// The object that was saved.
@@ -289,7 +284,13 @@ impl Checkpoint {
     /// ```
     #[must_use]
     pub fn verify(&self) -> Vec<Error> {
-        let defects = self.0.records.defects();
+        let containers = || self.0.records.iter();
+        let defects: Vec<(Option<Home>, Error)> = containers()
+            .flat_map(|records| {
+                let home = |record: Option<RecordId>| record.map(|record| (Arc::as_ptr(records).cast::<()>(), record));
+                records.defects().into_iter().map(move |(record, error)| (home(record), error))
+            })
+            .collect();
         // Names only help; the defects count.
         let tensors = self.tensors().unwrap_or_default();
         if defects.is_empty() {
@@ -299,15 +300,15 @@ impl Checkpoint {
             };
             return tensors.iter().filter_map(defect).collect();
         }
-        let mut named: HashMap<RecordId, &TensorEntry> = HashMap::new();
+        let mut named: HashMap<Home, &TensorEntry> = HashMap::new();
         for entry in &tensors {
             let parts = entry.tensor.components().map(|(_, part)| part);
-            for record in parts.chain([&entry.tensor]).filter_map(|tensor| tensor.storage().record()) {
-                named.entry(record).or_insert(entry);
+            for home in parts.chain([&entry.tensor]).filter_map(|tensor| tensor.storage().home()) {
+                named.entry(home).or_insert(entry);
             }
         }
-        let place = |(record, error): (Option<RecordId>, Error)| {
-            let entry = record.and_then(|record| named.get(&record)).filter(|entry| !entry.path.is_empty());
+        let place = |(home, error): (Option<Home>, Error)| {
+            let entry = home.and_then(|home| named.get(&home)).filter(|entry| !entry.path.is_empty());
             self.in_path(match entry {
                 Some(entry) => error.in_tensor(&entry.name()),
                 None => error,
@@ -322,9 +323,9 @@ impl Checkpoint {
     }
 
     /// Every Python name that the pickle mentions, in the order of first mention, with what this crate makes of it.
-    pub fn globals(&self) -> impl ExactSizeIterator<Item = GlobalName<'_>> {
+    pub fn globals(&self) -> impl Iterator<Item = GlobalName<'_>> {
         let program = &self.0.program;
-        program.graph().globals().map(|id| {
+        program.graph().globals().filter(|&id| !program.graph().is_made(id)).map(|id| {
             let (module, name) = program.graph().global(id);
             let meaning = match program.meaning(id) {
                 Meaning::Tensor(_) => GlobalMeaning::Tensor,
@@ -351,6 +352,9 @@ impl Checkpoint {
         }
     }
 }
+
+/// A container, by its address, and a record of it.
+type Home = (*const (), RecordId);
 
 /// What [`Checkpoint::leaves`] lists.
 #[derive(Debug)]

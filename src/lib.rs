@@ -57,12 +57,14 @@ struct ReadmeExamples;
 // The stages, in the order in which data flows; a module imports only from those above it (`tests/it/architecture.rs`).
 mod error;
 mod limits;
+mod format;
 mod source;
 mod container;
 mod device;
 mod pickle;
 mod tensor;
 mod torch;
+mod assembly;
 mod value;
 mod walk;
 mod checkpoint;
@@ -70,9 +72,10 @@ mod choose;
 mod state_dict;
 mod load;
 
-pub use checkpoint::{Checkpoint, Format, GlobalMeaning, GlobalName, ListedValue, Listing, TensorEntry};
+pub use checkpoint::{Checkpoint, GlobalMeaning, GlobalName, ListedValue, Listing, TensorEntry};
 pub use device::{Device, MapLocation, MapTarget, StorageInfo};
 pub use error::{Error, ErrorKind};
+pub use format::Format;
 pub use half;
 pub use limits::Limits;
 pub use load::{LoadOptions, load_state_dict};

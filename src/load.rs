@@ -2,17 +2,15 @@
 
 use std::io::Read;
 use std::path::Path;
-use std::sync::Arc;
 
-use crate::checkpoint::{Checkpoint, Format, Inner};
-use crate::container::{Archive as ZipArchive, Kind, refusal, sniff};
+use crate::assembly::{self, Assembly, Opening};
+use crate::checkpoint::{Checkpoint, Inner};
 use crate::device::{Device, MapLocation};
 use crate::error::{Error, Shown};
 use crate::limits::Limits;
-use crate::pickle::{self, Decoded};
-use crate::source::{Backing, ByteOrder, RecordId, Records, Source};
+use crate::source::{Backing, Source};
 use crate::state_dict::StateDict;
-use crate::torch::{Program, StorageSource};
+use crate::torch::Program;
 
 /// Loads the named tensors of a checkpoint, with every storage on the device that `map_location` says.
 ///
@@ -183,34 +181,25 @@ impl<'a> LoadOptions<'a> {
 
     fn open_source(&mut self, source: Source, path: Option<&Path>) -> Result<Checkpoint, Error> {
         self.map_location.resolve()?;
-        match sniff(&source) {
-            Kind::Zip => {}
-            other => return Err(refusal(&other)),
-        }
-        let archive = ZipArchive::open(source, &self.limits, self.verify_checksums)?;
-        if let Some(error) = archive.kind().refusal() {
-            return Err(error);
-        }
-        let version = archive.version()?;
-        let byte_order = archive.byte_order()?;
-        let (record, bytes) = archive.pickle()?;
-        // What follows STOP is no part of the program, as in torch.
-        let Decoded { graph, consumed } =
-            pickle::decode(&bytes, &self.limits).map_err(|e| e.in_record(archive.name(record)))?;
-        debug_assert!(consumed <= bytes.len(), "the machine reads what it is given");
-        drop(bytes);
-        let record_name = archive.name(record).to_owned();
-        let storages = ZipStorages { archive: Arc::new(archive), byte_order };
-        let program = Program::new(graph, &storages, &mut self.map_location, &self.limits)
-            .and_then(|program| self.devices_exist(&program).map(|()| program))
-            .map_err(|e| e.in_record(&record_name))?;
+        let opening =
+            Opening { limits: &self.limits, verify_checksums: self.verify_checksums, nesting: Opening::NESTING };
+        let assembly = assembly::of_source(source, opening)?;
+        self.load(assembly, path)
+    }
+
+    fn load(&mut self, assembly: Assembly, path: Option<&Path>) -> Result<Checkpoint, Error> {
+        let Assembly { graph, stores, records, format, version, consumed, constants } = assembly;
+        let program = Program::new(graph, &stores, &mut self.map_location, &self.limits)?;
+        self.devices_exist(&program)?;
         Ok(Checkpoint::new(Inner {
             program,
-            format: Format::Zip,
+            format,
             version,
+            consumed,
+            constants,
             limits: self.limits.clone(),
             path: path.map(Path::to_owned),
-            records: storages.archive,
+            records,
         }))
     }
 
@@ -237,25 +226,5 @@ impl<'a> LoadOptions<'a> {
             return Err(program.named_by_storage(error, storage));
         }
         Ok(())
-    }
-}
-
-/// A zip archive as the place of storages: key `0` is the record `data/0`.
-struct ZipStorages {
-    archive: Arc<ZipArchive>,
-    byte_order: ByteOrder,
-}
-
-impl StorageSource for ZipStorages {
-    fn storage(&self, key: &str) -> Result<Option<(RecordId, u64)>, Error> {
-        Ok(self.archive.storage(key)?.map(|record| (record, self.archive.record_len(record))))
-    }
-
-    fn records(&self) -> Arc<dyn Records> {
-        Arc::clone(&self.archive) as Arc<dyn Records>
-    }
-
-    fn byte_order(&self) -> ByteOrder {
-        self.byte_order
     }
 }

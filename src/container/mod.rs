@@ -1,13 +1,17 @@
 //! Which box is it, and which record is where? Nothing here knows pickle or torch.
 
+mod blobs;
+mod gunzip;
 mod onnx;
 mod refusal;
 mod sniff;
 mod zip;
 
+pub(crate) use blobs::Blobs;
+pub(crate) use gunzip::gunzip;
 pub(crate) use refusal::refusal;
 pub(crate) use sniff::{Kind, sniff};
-pub(crate) use zip::Archive;
+pub(crate) use zip::{Archive, ArchiveKind};
 
 #[cfg(test)]
 mod tests;

@@ -32,7 +32,7 @@ pub(super) struct Builder {
 
 impl Builder {
     /// Nodes that every arena begins with: the constants of [`NodeId`].
-    const CONSTANTS: [Repr; 4] = [Repr::None, Repr::Bool(false), Repr::Bool(true), Repr::Tuple(Span::EMPTY)];
+    pub(super) const CONSTANTS: [Repr; 4] = [Repr::None, Repr::Bool(false), Repr::Bool(true), Repr::Tuple(Span::EMPTY)];
     /// Reserve for at most so many bytes of pickle in advance: a slice may hold more than its pickle.
     const RESERVE_FOR: usize = 16 << 20;
 
@@ -50,6 +50,7 @@ impl Builder {
             surrogates: Vec::new(),
             objects: Vec::new(),
             globals: Vec::new(),
+            parts: Vec::new(),
             root: NodeId::NONE,
         };
         let allowed = limits.nodes.saturating_add(Self::CONSTANTS.len() as u64);
@@ -61,6 +62,11 @@ impl Builder {
             max_nodes: usize::try_from(allowed).unwrap_or(usize::MAX),
             allowed_nodes: limits.nodes,
         }
+    }
+
+    /// A graph of nothing.
+    pub(super) fn empty() -> Graph {
+        Self::new(0, &Limits::default()).graph
     }
 
     /// The finished graph: equal keys merged, spare capacity given back.

@@ -222,11 +222,28 @@ pub(super) struct ObjectData {
     pub(super) entries: Span,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct GlobalName {
     pub(super) module: Span,
     pub(super) name: Span,
     pub(super) offset: u32,
+}
+
+impl GlobalName {
+    /// The offset of what no pickle says. No pickle is as long.
+    pub(super) const MADE: u32 = u32::MAX;
+
+    pub(super) const fn is_made(&self) -> bool {
+        self.offset == Self::MADE
+    }
+}
+
+/// The nodes that came of one pickle: from `first` on, up to the next part.
+#[derive(Clone, Debug)]
+pub(super) struct Part {
+    pub(super) first: usize,
+    /// For messages: the record that holds the pickle.
+    pub(super) name: Box<str>,
 }
 
 /// The graph; see the module's documentation. [`Builder`](super::build::Builder) makes it.
@@ -241,6 +258,8 @@ pub(crate) struct Graph {
     pub(super) surrogates: Vec<(Span, Span)>,
     pub(super) objects: Vec<ObjectData>,
     pub(super) globals: Vec<GlobalName>,
+    /// Where it was [composed](super::compose::Composer) of several pickles.
+    pub(super) parts: Vec<Part>,
     pub(super) root: NodeId,
 }
 
@@ -390,13 +409,35 @@ impl Graph {
 
     /// The byte offset, in the pickle, of the opcode that made an object or a persistent reference.
     pub(crate) fn offset(&self, id: NodeId) -> Option<u64> {
-        match *self.nodes.get(id.index()?)? {
-            Repr::Call { offset, .. } | Repr::Object { offset, .. } | Repr::Persistent { offset, .. } => {
-                Some(offset.into())
-            }
-            Repr::Global(id) => Some(self.globals.get(id.index())?.offset.into()),
-            _ => None,
-        }
+        let offset = match *self.nodes.get(id.index()?)? {
+            Repr::Call { offset, .. } | Repr::Object { offset, .. } | Repr::Persistent { offset, .. } => offset,
+            Repr::Global(id) => self.globals.get(id.index())?.offset,
+            _ => return None,
+        };
+        (offset != GlobalName::MADE).then(|| offset.into())
+    }
+
+    /// The graph of one pickle as a part of that name.
+    pub(crate) fn named(mut self, name: &str) -> Self {
+        self.parts = vec![Part { first: 0, name: name.into() }];
+        self
+    }
+
+    /// Which part of a composed graph a node belongs to; 0 in the graph of one pickle. What was added between two parts
+    /// counts to the one before it.
+    pub(crate) fn part(&self, id: NodeId) -> usize {
+        let index = id.index().unwrap_or(0);
+        self.parts.partition_point(|part| part.first <= index).saturating_sub(1)
+    }
+
+    /// The name of the part that a node belongs to, if it has one.
+    pub(crate) fn part_name(&self, id: NodeId) -> Option<&str> {
+        self.parts.get(self.part(id)).map(|part| &*part.name).filter(|name| !name.is_empty())
+    }
+
+    /// Whether no pickle mentions a global: it stands for something that the container says.
+    pub(crate) fn is_made(&self, id: GlobalId) -> bool {
+        self.globals.get(id.index()).is_some_and(GlobalName::is_made)
     }
 
     /// The distinct globals in order of first mention.

@@ -41,6 +41,21 @@ pub(crate) fn decode(pickle: &[u8], limits: &Limits) -> Result<Decoded, Error> {
     }
 }
 
+/// The length of the pickle at the start of `bytes`, up to its STOP, told by its opcodes alone: for bytes that another
+/// process may change, which have to be copied before [`decode`] takes them.
+pub(crate) fn measure(bytes: &[u8], limits: &Limits) -> Result<usize, Error> {
+    let mut decoder = Decoder::new(bytes, limits);
+    loop {
+        match decoder.next() {
+            Ok(Instruction::Stop) => return Ok(decoder.consumed()),
+            Ok(_) => {
+                decoder.take_put();
+            }
+            Err(error) => return Err(decoder.locate(error)),
+        }
+    }
+}
+
 struct Machine<'p> {
     decoder: Decoder<'p>,
     builder: Builder,

@@ -2,6 +2,7 @@
 //! called or looked up, and nothing here knows torch.
 
 mod build;
+mod compose;
 mod decode;
 mod extend;
 pub(crate) mod graph;
@@ -13,7 +14,8 @@ mod names;
 mod opcode;
 mod sequence;
 
-pub(crate) use machine::{Decoded, decode};
+pub(crate) use compose::Composer;
+pub(crate) use machine::{Decoded, decode, measure};
 
 #[cfg(test)]
 mod tests;

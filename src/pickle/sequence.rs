@@ -48,6 +48,12 @@ impl Span {
         start..start.saturating_add(self.len as usize)
     }
 
+    /// The range that lies so much further behind.
+    pub(super) fn shifted(self, by: usize) -> Result<Self, Error> {
+        let range = self.range();
+        Self::new(range.start.saturating_add(by), range.len())
+    }
+
     fn moved(self) -> Option<usize> {
         (self.len == Self::MOVED).then_some(self.start as usize)
     }
@@ -115,6 +121,34 @@ impl<T: Copy> Sequences<T> {
         let moved = Span { start: Span::new(self.moved.len(), 0)?.start(), len: Span::MOVED };
         self.moved.push(own);
         Ok(moved)
+    }
+
+    /// How many elements are shared, and how many sequences have moved out.
+    pub(super) fn lengths(&self) -> (usize, usize) {
+        (self.shared.len(), self.moved.len())
+    }
+
+    /// Adds all sequences of `other`, each element as `map` gives it; their spans are then [`shifted`](Self::shifted).
+    pub(super) fn splice(&mut self, other: &Self, mut map: impl FnMut(&T) -> Result<T, Error>) -> Result<(), Error> {
+        self.shared.reserve(other.shared.len());
+        for element in &other.shared {
+            self.shared.push(map(element)?);
+        }
+        for moved in &other.moved {
+            self.moved.push(moved.iter().map(&mut map).collect::<Result<_, _>>()?);
+        }
+        Ok(())
+    }
+
+    /// The span of a sequence that was spliced in behind [`lengths`](Self::lengths).
+    pub(super) fn shifted(span: Span, (shared, moved): (usize, usize)) -> Result<Span, Error> {
+        match span.moved() {
+            None => span.shifted(shared),
+            Some(index) => {
+                let start = Span::new(index.saturating_add(moved), 0)?.start();
+                Ok(Span { start, len: Span::MOVED })
+            }
+        }
     }
 
     /// Drops elements in place: `compact` reorders the slice and says how many of its elements to keep.

@@ -27,7 +27,11 @@ pub enum Backing {
 /// The bytes of a whole checkpoint, for [`LoadOptions::open_bytes`](crate::LoadOptions::open_bytes): made from `Vec<u8>`,
 /// `Arc<[u8]>`, `&'static [u8]` or `&'static [u8; N]` (`include_bytes!`), none of which is copied.
 #[derive(Clone)]
-pub struct Source(Arc<Owner>);
+pub struct Source {
+    owner: Arc<Owner>,
+    /// The part of the owner's bytes that it is.
+    range: Range<usize>,
+}
 
 enum Owner {
     Vec(Vec<u8>),
@@ -35,6 +39,18 @@ enum Owner {
     Static(&'static [u8]),
     #[cfg(feature = "mmap")]
     Mapped(mapping::Mapping),
+}
+
+impl Owner {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Vec(bytes) => bytes,
+            Self::Shared(bytes) => bytes,
+            Self::Static(bytes) => bytes,
+            #[cfg(feature = "mmap")]
+            Self::Mapped(mapping) => mapping.bytes(),
+        }
+    }
 }
 
 impl Source {
@@ -52,7 +68,7 @@ impl Source {
         }
         match backing {
             #[cfg(feature = "mmap")]
-            Backing::Mapped => Ok(Self(Arc::new(Owner::Mapped(mapping::Mapping::new(&file)?)))),
+            Backing::Mapped => Ok(Self::new(Owner::Mapped(mapping::Mapping::new(&file)?))),
             #[cfg(not(feature = "mmap"))]
             Backing::Mapped => Self::from_sized_reader(&mut file, metadata.len()),
             Backing::Owned => Self::from_sized_reader(&mut file, metadata.len()),
@@ -76,15 +92,21 @@ impl Source {
         Self::from_sized_reader(&mut reader, 0)
     }
 
+    fn new(owner: Owner) -> Self {
+        let range = 0..owner.bytes().len();
+        Self { owner: Arc::new(owner), range }
+    }
+
+    /// A part of it as a source of its own, which shares the bytes; `None` if it does not lie inside.
+    pub(crate) fn slice(&self, range: Range<u64>) -> Option<Self> {
+        let within = |at: u64| self.range.start.checked_add(usize::try_from(at).ok()?);
+        let (start, end) = (within(range.start)?, within(range.end)?);
+        (start <= end && end <= self.range.end).then(|| Self { owner: Arc::clone(&self.owner), range: start..end })
+    }
+
     /// All bytes.
     pub(crate) fn bytes(&self) -> &[u8] {
-        match &*self.0 {
-            Owner::Vec(bytes) => bytes,
-            Owner::Shared(bytes) => bytes,
-            Owner::Static(bytes) => bytes,
-            #[cfg(feature = "mmap")]
-            Owner::Mapped(mapping) => mapping.bytes(),
-        }
+        self.owner.bytes().get(self.range.clone()).unwrap_or_default()
     }
 
     /// The length in bytes.
@@ -103,7 +125,7 @@ impl Source {
     /// Whether nobody else can change the bytes.
     pub(crate) fn is_stable(&self) -> bool {
         #[cfg(feature = "mmap")]
-        return !matches!(&*self.0, Owner::Mapped(_));
+        return !matches!(&*self.owner, Owner::Mapped(_));
         #[cfg(not(feature = "mmap"))]
         true
     }
@@ -118,19 +140,19 @@ impl Source {
 
 impl From<Vec<u8>> for Source {
     fn from(bytes: Vec<u8>) -> Self {
-        Self(Arc::new(Owner::Vec(bytes)))
+        Self::new(Owner::Vec(bytes))
     }
 }
 
 impl From<Arc<[u8]>> for Source {
     fn from(bytes: Arc<[u8]>) -> Self {
-        Self(Arc::new(Owner::Shared(bytes)))
+        Self::new(Owner::Shared(bytes))
     }
 }
 
 impl From<&'static [u8]> for Source {
     fn from(bytes: &'static [u8]) -> Self {
-        Self(Arc::new(Owner::Static(bytes)))
+        Self::new(Owner::Static(bytes))
     }
 }
 

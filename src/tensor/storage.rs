@@ -206,11 +206,11 @@ impl Storage {
         }
     }
 
-    /// The record of the container that holds the data.
-    pub(crate) fn record(&self) -> Option<RecordId> {
-        match self.0.data {
+    /// The container that holds the data, by its address, and the record there.
+    pub(crate) fn home(&self) -> Option<(*const (), RecordId)> {
+        match &self.0.data {
+            StorageData::Record { records, record, .. } => Some((Arc::as_ptr(records).cast(), *record)),
             StorageData::Meta | StorageData::Bytes(_) => None,
-            StorageData::Record { record, .. } => Some(record),
         }
     }
 

@@ -49,7 +49,12 @@ impl Program {
     pub(crate) fn named_by_storage(&self, error: Error, storage: &Storage) -> Error {
         let graph = self.graph();
         let first = graph.ids().find(|&node| self.tensor(node).is_some_and(|tensor| tensor.storage() == storage));
-        match first.and_then(|node| Places::new(graph, graph.root()).path(node)).filter(|path| !path.is_empty()) {
+        let Some(node) = first else { return error };
+        let error = match graph.part_name(node) {
+            Some(record) => error.in_record(record),
+            None => error,
+        };
+        match Places::new(graph, graph.root()).path(node).filter(|path| !path.is_empty()) {
             Some(path) => error.in_tensor(&path.join(".")),
             None => error,
         }

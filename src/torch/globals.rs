@@ -65,6 +65,8 @@ pub(crate) enum Rebuild {
     DeviceFromNumpy,
     /// `_rebuild_device_tensor_from_cpu_tensor(data, dtype, device, requires_grad)`
     DeviceFromCpu,
+    /// A tensor of a distributed checkpoint, put together from its chunks: [`ASSEMBLED`].
+    Assembled,
 }
 
 /// The element type that a storage class gives its bytes.
@@ -104,6 +106,20 @@ pub(crate) enum Constructor {
     Reconstructor,
     /// `copyreg.__newobj__(cls, *args)`
     NewObj,
+}
+
+/// The module of names that only this crate gives, to what a container says outside its pickles. No pickle can mention
+/// them: such names are [told apart](crate::pickle::graph::Graph::is_made).
+pub(crate) const OWN: &str = "";
+/// In [`OWN`]: `assembled(dtype, size, requires_grad, [(offsets, chunk)…])`
+pub(crate) const ASSEMBLED: &str = "assembled";
+
+/// The meaning of a name that no pickle mentions, if it is not one of torch's.
+pub(crate) fn made(module: &str, name: &str) -> Option<Meaning> {
+    match (module, name) {
+        (OWN, ASSEMBLED) => Some(Meaning::Tensor(Rebuild::Assembled)),
+        _ => None,
+    }
 }
 
 /// The meaning of a global as pickled.

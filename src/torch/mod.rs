@@ -15,7 +15,8 @@ mod text;
 mod values;
 
 pub(crate) use globals::{Constructor, Meaning, renamed};
+pub(crate) use persistent_id::{IdForm, StorageId, StorageTypes, storage_id};
 pub(crate) use program::Program;
-pub(crate) use storages::StorageSource;
-pub(crate) use text::python2_text;
+pub(crate) use storages::{StorageSource, Stores};
+pub(crate) use text::{ascii_or_text, python2_text};
 pub(crate) use values::{Entries, Meant, Opaque};

@@ -1,31 +1,69 @@
 //! Persistent ids: how a pickle names its storages (`torch/serialization.py`, `persistent_id`).
 #![deny(clippy::arithmetic_side_effects, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
 
+use std::borrow::Cow;
+
 use super::globals::{self, StorageType};
 use super::text::ascii_or_text;
 use crate::error::{Error, Shown};
-use crate::pickle::graph::{Graph, NodeId};
+use crate::pickle::graph::{Graph, Node, NodeId};
 
-/// `('storage', type, key, location, numel)`, checked for form only.
+/// How a container writes its persistent ids (`torch/serialization.py`; `torch/package/package_exporter.py`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum IdForm {
+    /// `('storage', type, key, location, numel)`
+    Archive,
+    /// `('storage', type, root_key, location, numel, view_metadata)`, where the last is `None` or
+    /// `(view_key, offset, view_numel)`.
+    Stream,
+    /// As [`Archive`](Self::Archive), with integers as keys.
+    Package,
+}
+
+/// A persistent id, checked for form only.
 pub(crate) struct StorageId<'g> {
-    pub(crate) key: &'g str,
+    /// Of the storage that has data in the file.
+    pub(crate) key: Cow<'g, str>,
     pub(crate) location: &'g str,
+    /// Of that storage.
+    pub(crate) nbytes: u64,
+    pub(crate) view: Option<StorageView<'g>>,
+}
+
+/// A storage that is a part of another one's bytes, as torch before 0.4 wrote slices of storages.
+#[derive(Clone, Debug)]
+pub(crate) struct StorageView<'g> {
+    pub(crate) key: Cow<'g, str>,
+    /// In bytes, and within the storage.
+    pub(crate) start: u64,
     pub(crate) nbytes: u64,
 }
 
-/// Reads the id of a zip container: exactly five items.
-pub(super) fn storage_id<'g>(graph: &'g Graph, types: &StorageTypes, id: NodeId) -> Result<StorageId<'g>, Error> {
-    let Some(items) = graph.as_tuple(id) else {
-        return Err(Error::malformed(format!(
-            "the persistent id is a {}, not a tuple ('storage', type, key, location, numel)",
-            graph.kind_name(id)
-        )));
+/// Reads the id of a storage.
+pub(crate) fn storage_id<'g>(
+    graph: &'g Graph,
+    types: &StorageTypes,
+    form: IdForm,
+    id: NodeId,
+) -> Result<StorageId<'g>, Error> {
+    let shape = match form {
+        IdForm::Stream => "('storage', type, key, location, numel, view_metadata)",
+        IdForm::Archive | IdForm::Package => "('storage', type, key, location, numel)",
     };
-    let [word, storage_type, key, location, numel] = *items else {
-        return Err(Error::malformed(format!(
-            "the persistent id has {} items; ('storage', type, key, location, numel) has 5",
-            items.len()
-        )));
+    let Some(items) = graph.as_tuple(id) else {
+        return Err(Error::malformed(format!("the persistent id is a {}, not a tuple {shape}", graph.kind_name(id))));
+    };
+    let (word, storage_type, key, location, numel, view) = match (form, items) {
+        (IdForm::Stream, &[word, storage_type, key, location, numel, view]) => {
+            (word, storage_type, key, location, numel, view)
+        }
+        (IdForm::Archive | IdForm::Package, &[word, storage_type, key, location, numel]) => {
+            (word, storage_type, key, location, numel, NodeId::NONE)
+        }
+        _ => {
+            let wanted = if form == IdForm::Stream { 6 } else { 5 };
+            return Err(Error::malformed(format!("the persistent id has {} items; {shape} has {wanted}", items.len())));
+        }
     };
     match ascii_or_text(graph, word) {
         Some("storage") => {}
@@ -35,35 +73,74 @@ pub(super) fn storage_id<'g>(graph: &'g Graph, types: &StorageTypes, id: NodeId)
         None => return Err(Error::malformed("the persistent id does not start with the word `storage`")),
     }
     let storage_type = types.of(graph, storage_type)?;
-    let key = ascii_or_text(graph, key).ok_or_else(|| Error::malformed("the storage key is not text"))?;
+    let key = storage_key(graph, form, key)?;
     let location =
         ascii_or_text(graph, location).ok_or_else(|| Error::malformed("the storage's location is not text"))?;
-    let Some(declared_numel) = graph.as_int(numel) else {
-        return Err(Error::malformed(format!(
-            "storage `{}`: its numel is a {}, not an int",
-            Shown(key),
-            graph.kind_name(numel)
-        )));
-    };
     let itemsize = match storage_type {
-        StorageType::Typed(dtype) => dtype.itemsize(),
+        StorageType::Typed(dtype) => u64::try_from(dtype.itemsize()).unwrap_or(u64::MAX),
         StorageType::Untyped => 1,
     };
-    let nbytes = u64::try_from(declared_numel)
-        .ok()
-        .zip(u64::try_from(itemsize).ok())
-        .and_then(|(numel, itemsize)| numel.checked_mul(itemsize))
+    let declared_numel = elements(graph, &key, numel, "numel")?;
+    let nbytes = declared_numel
+        .checked_mul(itemsize)
         .filter(|&nbytes| i64::try_from(nbytes).is_ok())
-        .ok_or_else(|| Error::malformed(format!("storage `{}`: {declared_numel} elements cannot be", Shown(key))))?;
-    Ok(StorageId { key, location, nbytes })
+        .ok_or_else(|| Error::malformed(format!("storage `{}`: {declared_numel} elements cannot be", Shown(&key))))?;
+    let view = match graph.node(view) {
+        Node::None => None,
+        Node::Tuple(&[view_key, offset, view_numel]) => {
+            let view_key = storage_key(graph, form, view_key)?;
+            let in_bytes = |node, what| Ok::<_, Error>(elements(graph, &view_key, node, what)?.checked_mul(itemsize));
+            let (start, len) = (in_bytes(offset, "offset")?, in_bytes(view_numel, "numel")?);
+            let inside = start.zip(len).filter(|(start, len)| start.checked_add(*len).is_some_and(|end| end <= nbytes));
+            let Some((start, len)) = inside else {
+                return Err(Error::malformed(format!(
+                    "the view `{}` lies beyond its storage `{}` of {nbytes} bytes",
+                    Shown(&view_key),
+                    Shown(&key)
+                )));
+            };
+            Some(StorageView { key: view_key, start, nbytes: len })
+        }
+        _ => {
+            return Err(Error::malformed(format!(
+                "storage `{}`: its view_metadata is a {}, neither None nor (key, offset, numel)",
+                Shown(&key),
+                graph.kind_name(view)
+            )));
+        }
+    };
+    Ok(StorageId { key, location, nbytes, view })
+}
+
+/// Text, or the integers of `torch.package`.
+fn storage_key(graph: &Graph, form: IdForm, key: NodeId) -> Result<Cow<'_, str>, Error> {
+    if form == IdForm::Package
+        && let Some(number) = graph.as_int(key)
+    {
+        return Ok(Cow::Owned(number.to_string()));
+    }
+    ascii_or_text(graph, key).map(Cow::Borrowed).ok_or_else(|| Error::malformed("the storage key is not text"))
+}
+
+/// A number of elements: an int that is not negative.
+fn elements(graph: &Graph, key: &str, node: NodeId, what: &str) -> Result<u64, Error> {
+    let Some(declared) = graph.as_int(node) else {
+        return Err(Error::malformed(format!(
+            "storage `{}`: its {what} is a {}, not an int",
+            Shown(key),
+            graph.kind_name(node)
+        )));
+    };
+    u64::try_from(declared)
+        .map_err(|_| Error::malformed(format!("storage `{}`: {declared} elements cannot be", Shown(key))))
 }
 
 /// The storage type of every global of a graph.
 #[derive(Debug)]
-pub(super) struct StorageTypes(Vec<Option<StorageType>>);
+pub(crate) struct StorageTypes(Vec<Option<StorageType>>);
 
 impl StorageTypes {
-    pub(super) fn new(graph: &Graph) -> Self {
+    pub(crate) fn new(graph: &Graph) -> Self {
         Self(graph.globals().map(|id| globals::storage_type(graph.global(id).1)).collect())
     }
 
@@ -76,6 +153,15 @@ impl StorageTypes {
             let (module, name) = graph.global(global);
             Error::malformed(format!("`{}.{}` is not a storage class that torch writes", Shown(module), Shown(name)))
         })
+    }
+
+    /// The size in bytes of the elements of the storage that an id names; 1 if it is no id of a storage.
+    pub(crate) fn itemsize(&self, graph: &Graph, id: NodeId) -> u64 {
+        let storage_type = graph.as_tuple(id).and_then(|items| self.of(graph, *items.get(1)?).ok());
+        match storage_type {
+            Some(StorageType::Typed(dtype)) => u64::try_from(dtype.itemsize()).unwrap_or(1),
+            Some(StorageType::Untyped) | None => 1,
+        }
     }
 
     /// The storage type of an id that [`storage_id`] has accepted.

@@ -3,7 +3,7 @@
 use super::globals::{self, Meaning, Rebuild, StorageType};
 use super::persistent_id::StorageTypes;
 use super::rebuild::{Given, Rebuilder};
-use super::storages::{self, StorageSource};
+use super::storages::{self, Stores};
 use crate::device::MapLocation;
 use crate::error::Error;
 use crate::limits::Limits;
@@ -55,7 +55,7 @@ impl Program {
     /// every tensor as a view of them.
     pub(crate) fn new(
         graph: Graph,
-        source: &dyn StorageSource,
+        stores: &Stores,
         map_location: &mut MapLocation<'_>,
         limits: &Limits,
     ) -> Result<Self, Error> {
@@ -63,12 +63,13 @@ impl Program {
             .globals()
             .map(|id| {
                 let (module, name) = graph.global(id);
-                globals::meaning(module, name)
+                let made = graph.is_made(id).then(|| globals::made(module, name)).flatten();
+                made.unwrap_or_else(|| globals::meaning(module, name))
             })
             .collect();
         let mut slots = Slots::new(&graph);
         let storage_types = StorageTypes::new(&graph);
-        let storages = storages::resolve(&graph, &storage_types, &mut slots, source, map_location)?;
+        let storages = storages::resolve(&graph, &storage_types, &mut slots, stores, map_location)?;
         let (tensors, parts, limits) = (Vec::new(), Vec::new(), limits.clone());
         let mut program = Self { graph, meanings, storage_types, slots, storages, tensors, parts, limits };
         let arrays = program.device_arrays();

@@ -71,7 +71,7 @@ fn read_everything(checkpoint: &Checkpoint) {
         listing.leaves.iter().for_each(|leaf| read_value(leaf.value));
     }
     read_value(checkpoint.root());
-    let _ = (checkpoint.get("a.b"), checkpoint.globals().len(), checkpoint.storages().len());
+    let _ = (checkpoint.get("a.b"), checkpoint.globals().count(), checkpoint.storages().len());
     if let Ok(weights) = checkpoint.state_dict() {
         let _ = (weights.tied(), weights.metadata().is_some(), weights.strip_prefix("module.").is_ok());
         let _ = (weights.check(["x"]), weights.prefix("a"), weights.others().count());

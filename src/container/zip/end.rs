@@ -31,6 +31,8 @@ pub(super) struct End {
     pub(super) directory_end: u64,
     /// The number of headers in it.
     pub(super) records: u64,
+    /// Where the archive itself ends, its comment included.
+    pub(super) archive_end: u64,
 }
 
 /// The two forms of the end record say the same things.
@@ -86,7 +88,13 @@ pub(super) fn read(bytes: &[u8], limits: &Limits) -> Result<End, Error> {
         .at(offset(at)));
     }
     Limits::check("records", declared.records, limits.records)?;
-    Ok(End { directory_start: declared.directory_start, directory_end: records_start, records: declared.records })
+    let comment_len = bytes.get(at..).and_then(|record| u16_at(record, 20)).unwrap_or(0);
+    Ok(End {
+        directory_start: declared.directory_start,
+        directory_end: records_start,
+        records: declared.records,
+        archive_end: offset(at.saturating_add(END_LEN)).saturating_add(comment_len.into()),
+    })
 }
 
 fn offset(at: usize) -> u64 {

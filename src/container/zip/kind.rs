@@ -18,8 +18,10 @@ pub(crate) enum ArchiveKind {
     TorchScriptPreview,
     /// `torch.package`.
     TorchPackage,
-    /// `torch.export`, the present and the first layout.
+    /// `torch.export` and AOTInductor since torch 2.7 (a folder with `archive_format`).
     TorchExport,
+    /// `torch.export` up to torch 2.6: no folder, whole files of `torch.save` as records.
+    TorchExportOld,
     /// numpy's `savez`.
     Npz,
     /// A document of an office program.
@@ -40,18 +42,11 @@ impl ArchiveKind {
     /// Why this crate does not read it; `None` for what it reads. The one place to change when it learns more kinds.
     pub(crate) fn refusal(self) -> Option<Error> {
         Some(match self {
-            Self::TorchSave => return None,
-            Self::TorchScript => Error::unsupported(
-                "this is a TorchScript archive (`torch.jit.save`), not yet read by this crate; in Python, save `torch.jit.load(path).state_dict()` with `torch.save`",
-            ),
+            Self::TorchSave | Self::TorchScript | Self::TorchPackage | Self::TorchExport | Self::TorchExportOld => {
+                return None;
+            }
             Self::TorchScriptPreview => Error::unsupported(
                 "this is a TorchScript archive of torch 1.0 to 1.3 (`model.json`), which this crate does not read; load it and save its `state_dict()` again with `torch.save`",
-            ),
-            Self::TorchPackage => Error::unsupported(
-                "this is a `torch.package` archive, not yet read by this crate; load the model in Python and save its `state_dict()` with `torch.save`",
-            ),
-            Self::TorchExport => Error::unsupported(
-                "this is a `torch.export` program (pt2), not yet read by this crate; in Python, save `torch.export.load(path).state_dict` with `torch.save`",
             ),
             Self::Npz => Error::not_a_checkpoint("this is a numpy archive (`.npz`), not a PyTorch checkpoint"),
             Self::Office => Error::not_a_checkpoint("this is an office document, not a PyTorch checkpoint"),
@@ -75,19 +70,33 @@ impl ArchiveKind {
 /// # Errors
 /// [`ArchiveKind::refusal`]; Malformed if two folders qualify as the root.
 pub(super) fn recognise(directory: &Directory) -> Result<(ArchiveKind, &str), Error> {
-    let root = find_root(directory)?;
-    let kind = match root {
-        Some(root) => kind_with_pickle(directory, root),
-        None => kind_without_pickle(directory),
-    };
-    match (kind.refusal(), root) {
-        (None, Some(root)) => Ok((kind, root)),
-        (Some(error), _) if matches!(kind, ArchiveKind::Other | ArchiveKind::PackedFiles) => {
-            Err(Error::not_a_checkpoint(format!("{} (it holds {})", error.message(), sample(directory))))
-        }
-        (Some(error), _) => Err(error),
-        (None, None) => Err(Error::malformed("the archive has no `data.pkl`")),
+    // These may hold a `data.pkl` somewhere too.
+    if let Some(root) = folder_of(directory, ".data/extern_modules") {
+        return Ok((ArchiveKind::TorchPackage, root));
     }
+    if let Some(root) = folder_of(directory, "archive_format") {
+        return Ok((ArchiveKind::TorchExport, root));
+    }
+    if directory.find("serialized_exported_program.json").is_some() {
+        return Ok((ArchiveKind::TorchExportOld, ""));
+    }
+    if let Some(root) = find_root(directory)? {
+        return Ok((kind_with_pickle(directory, root), root));
+    }
+    let kind = kind_without_pickle(directory);
+    Err(match kind.refusal() {
+        Some(error) if matches!(kind, ArchiveKind::Other | ArchiveKind::PackedFiles) => {
+            Error::not_a_checkpoint(format!("{} (it holds {})", error.message(), sample(directory)))
+        }
+        Some(error) => error,
+        None => Error::malformed("the archive has no `data.pkl`"),
+    })
+}
+
+/// The folder, with its `/`, in which the first record of a name lies.
+fn folder_of<'d>(directory: &'d Directory, below: &str) -> Option<&'d str> {
+    let folder = |name: &'d str| name.strip_suffix(below).filter(|folder| folder.is_empty() || folder.ends_with('/'));
+    directory.names().find_map(folder).filter(|folder| !folder.starts_with("__MACOSX/"))
 }
 
 /// The folder (with its `/`) of the only `data.pkl`; of several, the one that lies least deep.
@@ -127,10 +136,6 @@ fn kind_with_pickle(directory: &Directory, root: &str) -> ArchiveKind {
     if has("constants.pkl") {
         // torch's own test: torch/serialization.py, `_is_torchscript_zip`.
         ArchiveKind::TorchScript
-    } else if has(".data/extern_modules") {
-        ArchiveKind::TorchPackage
-    } else if has("archive_format") {
-        ArchiveKind::TorchExport
     } else {
         ArchiveKind::TorchSave
     }
@@ -142,10 +147,6 @@ fn kind_without_pickle(directory: &Directory) -> ArchiveKind {
         ArchiveKind::Office
     } else if any(&|name| name == "META-INF/MANIFEST.MF" || name == "AndroidManifest.xml") {
         ArchiveKind::Jar
-    } else if any(&|name| name.ends_with("/.data/extern_modules")) {
-        ArchiveKind::TorchPackage
-    } else if any(&|name| name.ends_with("archive_format") || name == "serialized_exported_program.json") {
-        ArchiveKind::TorchExport
     } else if any(&|name| name.ends_with("/model.json")) && any(&|name| name.contains("/tensors/")) {
         ArchiveKind::TorchScriptPreview
     } else if any(&|name| name == "model.weights.h5") {

@@ -29,7 +29,7 @@ use std::sync::atomic::Ordering;
 pub(crate) use self::kind::ArchiveKind;
 
 use self::directory::{Directory, Method, Record};
-use crate::error::Error;
+use crate::error::{Error, Shown};
 use crate::limits::Limits;
 use crate::source::{ByteOrder, RecordId, Records, Source};
 
@@ -42,9 +42,8 @@ pub(crate) struct Archive {
     kind: ArchiveKind,
     /// The folder that all records lie in, with its `/`; empty if they lie at the top.
     root: String,
-    /// `<root>data/`
-    storages: String,
-    pickle: RecordId,
+    /// Where the archive ends in the source.
+    end: u64,
 }
 
 /// Where the last end record of a zip archive is, for files that do not begin as one.
@@ -64,11 +63,12 @@ impl Archive {
         let directory = Directory::read(source.bytes(), &end)?;
         let (kind, root) = kind::recognise(&directory)?;
         let root = root.to_owned();
-        let folder = format!("{root}data/");
-        let pickle = directory
-            .find(&format!("{root}{PICKLE}"))
-            .ok_or_else(|| Error::malformed("the archive has no `data.pkl`"))?;
-        Ok(Self { source, directory, limits: limits.clone(), verify_checksums, kind, root, storages: folder, pickle })
+        Ok(Self { source, directory, limits: limits.clone(), verify_checksums, kind, root, end: end.archive_end })
+    }
+
+    /// Where the archive ends: its comment included, whatever follows it not.
+    pub(crate) fn consumed(&self) -> u64 {
+        self.end
     }
 
     /// What kind of archive it is, by its records.
@@ -81,9 +81,28 @@ impl Archive {
         self.root.strip_suffix('/').unwrap_or(&self.root)
     }
 
-    /// The record with exactly this name, the root included.
-    pub(crate) fn find(&self, name: &str) -> Option<RecordId> {
-        self.directory.find(name)
+    /// The full name of what lies at a path below the root.
+    pub(crate) fn path_of(&self, below: &str) -> String {
+        format!("{}{below}", self.root)
+    }
+
+    /// The record at a path below the root.
+    pub(crate) fn find(&self, below: &str) -> Option<RecordId> {
+        self.directory.find_in(&self.root, below)
+    }
+
+    /// As [`find`](Self::find), for what the archive cannot do without.
+    ///
+    /// # Errors
+    /// Malformed: there is no such record.
+    pub(crate) fn require(&self, below: &str) -> Result<RecordId, Error> {
+        self.find(below).ok_or_else(|| Error::malformed(format!("the archive has no record `{}`", Shown(below))))
+    }
+
+    /// The paths of all records below the root, in the order of the directory.
+    pub(crate) fn paths(&self) -> impl Iterator<Item = (&str, RecordId)> {
+        let named = |id| Some((self.name(id).strip_prefix(&*self.root)?, id));
+        self.directory.ids().filter_map(named)
     }
 
     /// A record's name, the root included.
@@ -96,24 +115,36 @@ impl Archive {
         self.directory.record(record).map_or(0, |record| record.len)
     }
 
-    /// The pickle's bytes, which nobody else can change any more. Its checksum is verified always.
+    /// A pickle's bytes, which nobody else can change any more. Its checksum is verified always.
     ///
     /// # Errors
     /// As [`Records::borrow`] and [`Records::produce`]. Limit: larger than `Limits::pickle_bytes`.
-    pub(crate) fn pickle(&self) -> Result<(RecordId, Cow<'_, [u8]>), Error> {
+    pub(crate) fn pickle(&self, record: RecordId) -> Result<Cow<'_, [u8]>, Error> {
         let allowed = self.limits.pickle_bytes.min(Limits::MAX_PICKLE_BYTES);
-        Limits::check("pickle_bytes", self.record_len(self.pickle), allowed)
-            .map_err(|e| e.in_record(self.name(self.pickle)))?;
-        Ok((self.pickle, self.stable(self.pickle)?))
+        Limits::check("pickle_bytes", self.record_len(record), allowed).map_err(|e| e.in_record(self.name(record)))?;
+        self.stable(record)
     }
 
-    /// The record of a storage, or `None` if the archive has none under this key.
+    /// A record's bytes as a source of its own: a part of this archive's if they are stored as they are.
+    ///
+    /// # Errors
+    /// As [`Records::borrow`] and [`Records::produce`].
+    pub(crate) fn source(&self, id: RecordId) -> Result<Source, Error> {
+        let record = self.record(id)?;
+        let data = self.checked(id, record, Verify::Once)?;
+        match record.method {
+            Method::Stored => self.source.slice(data).ok_or_else(|| self.lost(id)),
+            Method::Deflated => self.inflated(id, record, data).map(Source::from),
+        }
+    }
+
+    /// The record of a storage, or `None` if the archive has none under this key. `folder` is a full path.
     ///
     /// # Errors
     /// Malformed: the key is not a plain file name.
-    pub(crate) fn storage(&self, key: &str) -> Result<Option<RecordId>, Error> {
+    pub(crate) fn storage(&self, folder: &str, key: &str) -> Result<Option<RecordId>, Error> {
         contents::check_key(key)?;
-        Ok(self.directory.find_in(&self.storages, key))
+        Ok(self.directory.find_in(folder, key))
     }
 
     /// The byte order of the stored numbers; little unless the archive says otherwise.
@@ -121,7 +152,7 @@ impl Archive {
     /// # Errors
     /// Malformed: the record `byteorder` holds anything but `little` or `big`. As [`Records::borrow`].
     pub(crate) fn byte_order(&self) -> Result<ByteOrder, Error> {
-        match self.find(&format!("{}byteorder", self.root)) {
+        match self.find("byteorder") {
             None => Ok(ByteOrder::Little),
             Some(record) => contents::byte_order(&self.short(record)?).map_err(|e| e.in_record(self.name(record))),
         }
@@ -133,8 +164,8 @@ impl Archive {
     /// Malformed: no version, or none that is a number. Unsupported: another version. As [`Records::borrow`].
     pub(crate) fn version(&self) -> Result<u64, Error> {
         let record = self
-            .find(&format!("{}.data/version", self.root))
-            .or_else(|| self.find(&format!("{}version", self.root)))
+            .find(".data/version")
+            .or_else(|| self.find("version"))
             .ok_or_else(|| Error::malformed("the archive has no record `version`: it is incomplete"))?;
         contents::version(&self.short(record)?).map_err(|e| e.in_record(self.name(record)))
     }
@@ -214,7 +245,6 @@ enum Verify {
     Once,
 }
 
-const PICKLE: &str = "data.pkl";
 /// `byteorder` and `version` hold one word.
 const MAX_SHORT_LEN: u64 = 256;
 

@@ -13,6 +13,18 @@ use crate::error::ErrorKind;
 const PICKLE: &[u8] = b"\x80\x02}q\x00.";
 const STORAGES: [(&str, &[u8]); 3] = [("0", b"\0\0\x80\x3f\0\0\0\x40"), ("1", b""), ("2", b"abc")];
 
+/// The records of `torch.save`, by what they are.
+impl Archive {
+    fn data_pkl(&self) -> Result<(RecordId, Cow<'_, [u8]>), Error> {
+        let record = self.require("data.pkl")?;
+        Ok((record, self.pickle(record)?))
+    }
+
+    fn data(&self, key: &str) -> Result<Option<RecordId>, Error> {
+        self.storage(&self.path_of("data/"), key)
+    }
+}
+
 fn sample() -> ZipBuilder {
     torch_builder("archive", PICKLE, &STORAGES)
 }
@@ -31,7 +43,7 @@ fn open_error(builder: &ZipBuilder) -> Error {
 
 /// Everything that the archive holds, read in every way there is.
 fn read_all(archive: &Archive) -> Result<(), Error> {
-    archive.pickle()?;
+    archive.data_pkl()?;
     archive.version()?;
     archive.byte_order()?;
     for id in (0..archive.directory.len()).map(|n| RecordId(u32::try_from(n).expect("few records"))) {
@@ -50,9 +62,9 @@ fn read_all(archive: &Archive) -> Result<(), Error> {
 
 /// The sample's pickle and storages, each read as a loader would.
 fn assert_sample(archive: &Archive) {
-    assert_eq!(archive.pickle().expect("a pickle").1, PICKLE);
+    assert_eq!(archive.data_pkl().expect("a pickle").1, PICKLE);
     for (key, expected) in STORAGES {
-        let id = archive.storage(key).expect("a good key").expect("a record");
+        let id = archive.data(key).expect("a good key").expect("a record");
         assert_eq!(archive.record_len(id), expected.len() as u64, "storage {key}");
         let bytes = match archive.borrow(id).expect("a good record") {
             Some(bytes) => bytes.to_vec(),
@@ -80,7 +92,7 @@ fn assert_error(error: &Error, kind: ErrorKind, words: &[&str]) {
 /// The error of reading one record of an archive that opens.
 fn record_error(builder: &ZipBuilder, name: &str) -> Error {
     let archive = opened(builder);
-    let id = archive.find(name).expect("a record");
+    let id = archive.directory.find(name).expect("a record");
     let error = archive.produce(id).expect_err("a record that is refused");
     let borrowed = archive.borrow(id);
     assert!(!matches!(borrowed, Ok(Some(_))), "produce refuses what borrow accepts");

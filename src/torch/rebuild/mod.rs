@@ -239,6 +239,7 @@ impl<'g, 'm> Rebuilder<'g, 'm> {
             Rebuild::JaggedClass => self.jagged_class(args, NodeId::NONE),
             Rebuild::DeviceFromNumpy => self.device_from_numpy(args),
             Rebuild::DeviceFromCpu => self.device_from_cpu(args),
+            Rebuild::Assembled => Err(Stop::NotATensor),
         }
     }
 }

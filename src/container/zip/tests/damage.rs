@@ -7,7 +7,7 @@ fn case_015_deflated_records() {
     let builder = sample().plain().change_all(|record| record.deflate = true);
     let archive = opened(&builder);
     assert_sample(&archive);
-    let id = archive.storage("0").unwrap().unwrap();
+    let id = archive.data("0").unwrap().unwrap();
     assert_eq!(archive.borrow(id).unwrap(), None, "packed bytes must not pass for the storage");
     read_all(&archive).unwrap();
     // Half and half, with descriptors.
@@ -30,7 +30,7 @@ fn case_015_deflated_data_that_lie() {
 
     let limits = Limits { decompressed_bytes: 99_999, ..Limits::default() };
     let archive = Archive::open(Source::from(builder(100_000).build()), &limits, false).unwrap();
-    let id = archive.storage("9").unwrap().unwrap();
+    let id = archive.data("9").unwrap().unwrap();
     assert_error(&archive.produce(id).unwrap_err(), ErrorKind::Limit, &["Limits::decompressed_bytes"]);
 
     // Stored bytes that claim to be deflated ones.
@@ -84,7 +84,7 @@ fn case_022_the_records_own_header_disagrees() {
     assert_sample(&opened(&saturated));
     // Headers of other records do not matter to one that is sound.
     let archive = opened(&sample().change("archive/data/0", |record| record.local.method = Some(12)));
-    let id = archive.storage("2").unwrap().unwrap();
+    let id = archive.data("2").unwrap().unwrap();
     assert_eq!(archive.borrow(id).unwrap(), Some(b"abc".as_slice()));
 }
 
@@ -101,7 +101,7 @@ fn case_024_a_flipped_bit() {
     let at = bytes.windows(8).position(|window| window == STORAGES[0].1).unwrap();
     bytes[at] ^= 1;
     let lax = open(bytes.clone()).unwrap();
-    let id = lax.storage("0").unwrap().unwrap();
+    let id = lax.data("0").unwrap().unwrap();
     assert_eq!(lax.borrow(id).unwrap().unwrap()[0], 1);
 
     let strict = Archive::open(Source::from(bytes), &Limits::default(), true).unwrap();
@@ -111,7 +111,7 @@ fn case_024_a_flipped_bit() {
         assert_error(&error, ErrorKind::Malformed, &["archive/data/0", "checksum", &recorded]);
         assert_eq!(strict.produce(id).unwrap_err().to_string(), error.to_string());
     }
-    let sound = strict.storage("2").unwrap().unwrap();
+    let sound = strict.data("2").unwrap().unwrap();
     assert_eq!(strict.borrow(sound).unwrap(), Some(b"abc".as_slice()));
 }
 
@@ -122,7 +122,7 @@ fn case_024_the_pickle_is_verified_always() {
             record.deflate = deflate;
             record.central.crc = Some(1);
         });
-        let error = opened(&builder).pickle().unwrap_err();
+        let error = opened(&builder).data_pkl().unwrap_err();
         assert_error(&error, ErrorKind::Malformed, &["archive/data.pkl", "checksum", "0x00000001"]);
     }
 }
@@ -133,7 +133,7 @@ fn case_026_wider_alignment() {
     builder.alignment = 4096;
     let archive = opened(&builder);
     assert_sample(&archive);
-    let id = archive.storage("0").unwrap().unwrap();
+    let id = archive.data("0").unwrap().unwrap();
     let start = archive.borrow(id).unwrap().unwrap().as_ptr().addr() - archive.source.bytes().as_ptr().addr();
     assert_eq!(start % 4096, 0);
 }
@@ -141,13 +141,13 @@ fn case_026_wider_alignment() {
 #[test]
 fn a_pickle_from_memory_is_borrowed_and_from_a_mapping_copied() {
     let archive = opened(&sample());
-    assert!(matches!(archive.pickle().unwrap().1, Cow::Borrowed(_)));
+    assert!(matches!(archive.data_pkl().unwrap().1, Cow::Borrowed(_)));
     let path = std::env::temp_dir().join(format!("torch-checkpoint-archive-{}.pt", std::process::id()));
     std::fs::write(&path, sample().build()).unwrap();
     let mapped = Source::open(&path, crate::source::Backing::Mapped).unwrap();
     let archive = Archive::open(mapped, &Limits::default(), true).unwrap();
     std::fs::remove_file(&path).unwrap();
-    assert_eq!(matches!(archive.pickle().unwrap().1, Cow::Borrowed(_)), archive.is_stable());
+    assert_eq!(matches!(archive.data_pkl().unwrap().1, Cow::Borrowed(_)), archive.is_stable());
     assert_sample(&archive);
 }
 

@@ -98,7 +98,7 @@ fn case_021_overlaps() {
     let length_field = extra - "archive/data/0".len() - 2;
     bytes[length_field] = 200;
     let archive = open(bytes).unwrap();
-    let id = archive.storage("0").unwrap().unwrap();
+    let id = archive.data("0").unwrap().unwrap();
     assert_error(&archive.borrow(id).unwrap_err(), ErrorKind::Malformed, &["archive/data/0", "overlap"]);
 }
 
@@ -114,10 +114,10 @@ fn case_032_70006_records() {
     let archive = open(bytes).unwrap();
     assert_eq!(archive.directory.len(), 70_006);
     for key in ["0", "1", "65535", "65536", "69999"] {
-        let id = archive.storage(key).unwrap().unwrap();
+        let id = archive.data(key).unwrap().unwrap();
         assert_eq!(archive.borrow(id).unwrap(), Some(key.as_bytes()));
     }
-    assert_eq!(archive.storage("70000").unwrap(), None);
+    assert_eq!(archive.data("70000").unwrap(), None);
 }
 
 #[test]
@@ -138,7 +138,7 @@ fn case_031_zip64_fields_of_a_small_archive() {
         }))
     };
     let archive = opened(&saturated(&[10, 10, offset]));
-    let id = archive.storage("9").unwrap().unwrap();
+    let id = archive.data("9").unwrap().unwrap();
     assert_eq!(archive.borrow(id).unwrap(), Some(b"0123456789".as_slice()));
 
     // The offset alone.
@@ -147,7 +147,7 @@ fn case_031_zip64_fields_of_a_small_archive() {
         header.extra = Some(extra(&[offset]));
     }));
     let archive = opened(&far);
-    let id = archive.storage("9").unwrap().unwrap();
+    let id = archive.data("9").unwrap().unwrap();
     assert_eq!(archive.borrow(id).unwrap(), Some(b"0123456789".as_slice()));
 
     for forged in [[11, 11, offset + 1000], [u64::MAX, u64::MAX, offset], [10, 10, u64::MAX], [10, 11, offset]] {
@@ -168,10 +168,10 @@ fn case_031_a_storage_of_4_gib_and_another_behind_it() {
     drop(file);
     let source = Source::open(&path, crate::source::Backing::Mapped).unwrap();
     let archive = Archive::open(source, &Limits::default(), true).unwrap();
-    let big = archive.storage("8").unwrap().unwrap();
+    let big = archive.data("8").unwrap().unwrap();
     assert_eq!(archive.record_len(big), (1 << 32) + 7);
     assert!(archive.borrow(big).unwrap().unwrap().ends_with(b"\0the end"));
-    let small = archive.storage("9").unwrap().unwrap();
+    let small = archive.data("9").unwrap().unwrap();
     assert_eq!(archive.borrow(small).unwrap(), Some(b"0123456789".as_slice()));
     drop(archive);
     std::fs::remove_file(&path).unwrap();
@@ -240,5 +240,5 @@ fn limits_are_named() {
     assert_error(&error, ErrorKind::Limit, &["9", "Limits::records"]);
     let limits = Limits { pickle_bytes: 5, ..Limits::default() };
     let archive = Archive::open(Source::from(bytes), &limits, false).unwrap();
-    assert_error(&archive.pickle().unwrap_err(), ErrorKind::Limit, &["archive/data.pkl", "Limits::pickle_bytes"]);
+    assert_error(&archive.data_pkl().unwrap_err(), ErrorKind::Limit, &["archive/data.pkl", "Limits::pickle_bytes"]);
 }

@@ -8,7 +8,7 @@ fn an_archive_as_torch_writes_it() {
     assert_sample(&archive);
     assert_eq!((archive.root(), archive.kind()), ("archive", ArchiveKind::TorchSave));
     assert_eq!(archive.directory.names().next(), Some("archive/data.pkl"));
-    let (id, _) = archive.pickle().unwrap();
+    let (id, _) = archive.data_pkl().unwrap();
     assert_eq!(archive.name(id), "archive/data.pkl");
     read_all(&archive).unwrap();
 }
@@ -70,7 +70,7 @@ fn case_018_old_export_programs_are_recognised() {
     let export = ZipBuilder::new()
         .with(Entry::new("serialized_exported_program.json", b"{}".as_slice()))
         .with(Entry::new("version", b"7.3".as_slice()));
-    assert_refused(&export, ErrorKind::Unsupported, &["torch.export"]);
+    assert_eq!(opened(&export).kind(), ArchiveKind::TorchExportOld);
 }
 
 #[test]
@@ -89,10 +89,12 @@ fn archives_of_other_kinds_say_what_they_are() {
         names.iter().fold(ZipBuilder::new(), |builder, name| builder.with(Entry::new(*name, b"x".as_slice())))
     };
     let refused = |names: &[&str], kind, words: &[&str]| assert_refused(&holding(names), kind, words);
-    refused(&["m/data.pkl", "m/constants.pkl", "m/version"], ErrorKind::Unsupported, &["TorchScript"]);
+    let is = |names: &[&str], kind| assert_eq!(opened(&holding(names)).kind(), kind, "{names:?}");
+    is(&["m/data.pkl", "m/constants.pkl", "m/version"], ArchiveKind::TorchScript);
+    is(&["m/.data/extern_modules", "m/.data/0.storage"], ArchiveKind::TorchPackage);
+    is(&["m/model/data.pkl", "m/.data/extern_modules"], ArchiveKind::TorchPackage);
+    is(&["m/archive_format", "m/models/model.json"], ArchiveKind::TorchExport);
     refused(&["m/model.json", "m/tensors/0"], ErrorKind::Unsupported, &["TorchScript", "1.0 to 1.3"]);
-    refused(&["m/.data/extern_modules", "m/.data/0.storage"], ErrorKind::Unsupported, &["torch.package"]);
-    refused(&["m/archive_format", "m/models/model.json"], ErrorKind::Unsupported, &["torch.export"]);
     refused(&["arr_0.npy", "arr_1.npy"], ErrorKind::NotACheckpoint, &["numpy"]);
     refused(&["[Content_Types].xml", "word/document.xml"], ErrorKind::NotACheckpoint, &["office"]);
     refused(&["META-INF/MANIFEST.MF", "A.class"], ErrorKind::NotACheckpoint, &["Java"]);
@@ -142,7 +144,7 @@ fn case_028_byte_orders() {
 fn case_034_record_lengths() {
     for len in [7, 8, 9] {
         let archive = open(torch_archive(PICKLE, &[("0", &vec![1; len])])).unwrap();
-        let id = archive.storage("0").unwrap().unwrap();
+        let id = archive.data("0").unwrap().unwrap();
         assert_eq!(archive.record_len(id), len as u64);
         assert_eq!(archive.record_len(id), len as u64);
     }
@@ -152,9 +154,9 @@ fn case_034_record_lengths() {
 #[test]
 fn case_035_missing_records() {
     let archive = opened(&sample().without("archive/data/1"));
-    assert_eq!(archive.storage("1").unwrap(), None);
-    assert_eq!(archive.storage("data.pkl").unwrap(), None);
-    assert!(archive.storage("0").unwrap().is_some());
+    assert_eq!(archive.data("1").unwrap(), None);
+    assert_eq!(archive.data("data.pkl").unwrap(), None);
+    assert!(archive.data("0").unwrap().is_some());
 }
 
 #[test]
@@ -167,11 +169,11 @@ fn case_036_unreferenced_records_are_ignored() {
 fn case_086_storage_keys() {
     let archive = opened(&sample());
     for key in ["", ".", "..", "a/b", "a\\b", "../0", "a..b", "/0", "0\0", "a\nb", "\u{7f}"] {
-        let error = archive.storage(key).unwrap_err();
+        let error = archive.data(key).unwrap_err();
         assert_error(&error, ErrorKind::Malformed, &["storage key"]);
     }
     // torch 1.6.0 used addresses; anything printable may be a key.
     for key in ["94217543", "key with space", "ключ", "a.b", "-1"] {
-        assert_eq!(archive.storage(key).unwrap(), None, "{key}");
+        assert_eq!(archive.data(key).unwrap(), None, "{key}");
     }
 }

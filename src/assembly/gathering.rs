@@ -1,0 +1,58 @@
+//! Several containers as one: shards, chunks, files within files.
+
+use std::sync::Arc;
+
+use super::{Assembly, Opening};
+use crate::error::Error;
+use crate::format::Format;
+use crate::pickle::Composer;
+use crate::pickle::graph::NodeId;
+use crate::source::Records;
+use crate::torch::{StorageSource, Stores};
+
+/// A graph under construction, with the places of its parts' storages.
+pub(super) struct Gathering {
+    pub(super) composer: Composer,
+    stores: Stores,
+    records: Vec<Arc<dyn Records>>,
+}
+
+impl Gathering {
+    pub(super) fn new(opening: Opening<'_>) -> Self {
+        Self { composer: Composer::new(opening.limits), stores: Stores::default(), records: Vec::new() }
+    }
+
+    /// Adds everything of a container; gives its root. `name` is put in front of the places in its errors.
+    pub(super) fn add(&mut self, assembly: Assembly, name: &str) -> Result<NodeId, Error> {
+        let Assembly { graph, stores, records, .. } = assembly;
+        let first = self.composer.parts();
+        let root = self.composer.splice(&graph, name)?;
+        self.stores.splice(stores, first);
+        self.records.extend(records);
+        Ok(root)
+    }
+
+    /// Adds a place for storages that are not a container's of its own; gives its number for [`begin`](Self::begin).
+    pub(super) fn add_store(&mut self, store: impl StorageSource + 'static) -> usize {
+        self.records.push(store.records());
+        self.stores.add(store)
+    }
+
+    /// From here on the nodes that are added one by one have their storages in that place.
+    pub(super) fn begin(&mut self, store: usize, name: &str) {
+        self.stores.set_part(self.composer.parts(), store);
+        self.composer.begin_part(name);
+    }
+
+    pub(super) fn finish(self, root: NodeId, format: Format, version: u64, consumed: u64) -> Assembly {
+        Assembly {
+            graph: self.composer.finish(root),
+            stores: self.stores,
+            records: self.records,
+            format,
+            version,
+            consumed,
+            constants: None,
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! Named ranges of a file: the storages of containers that keep bytes one behind the other, without a directory.
+#![deny(
+    clippy::arithmetic_side_effects,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_possible_wrap
+)]
+
+use std::fmt;
+use std::ops::Range;
+
+use crate::error::{Error, Shown};
+use crate::source::{RecordId, Records, Source};
+
+/// See the module's documentation. Nothing in it is compressed or has a checksum.
+pub(crate) struct Blobs {
+    source: Source,
+    blobs: Vec<Blob>,
+}
+
+struct Blob {
+    name: Box<str>,
+    range: Range<u64>,
+}
+
+impl Blobs {
+    pub(crate) fn new(source: Source) -> Self {
+        Self { source, blobs: Vec::new() }
+    }
+
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.blobs.len()
+    }
+
+    /// Adds the bytes behind a number of elements (8 bytes, little endian), which has to be the one that is expected.
+    ///
+    /// # Errors
+    /// Malformed: another number; the file ends before.
+    pub(crate) fn counted(&mut self, name: &str, at: u64, itemsize: u64, nbytes: u64) -> Result<RecordId, Error> {
+        let cut = || {
+            Error::malformed(format!(
+                "the file ends within storage `{}`, {} bytes before its end: it is truncated",
+                Shown(name),
+                at.saturating_add(8).saturating_add(nbytes).saturating_sub(self.source.len())
+            ))
+            .at(at)
+        };
+        let start = at.checked_add(8).ok_or_else(cut)?;
+        let count = self.source.get(at..start).and_then(|bytes| bytes.first_chunk()).ok_or_else(cut)?;
+        let declared_count = i64::from_le_bytes(*count);
+        let declared = u64::try_from(declared_count).ok().and_then(|count| count.checked_mul(itemsize));
+        if declared != Some(nbytes) {
+            return Err(Error::malformed(format!(
+                "storage `{}` has {declared_count} elements in front of its data, but the pickle says {}",
+                Shown(name),
+                nbytes.checked_div(itemsize).unwrap_or(0)
+            ))
+            .at(at));
+        }
+        let end = start.checked_add(nbytes).filter(|&end| end <= self.source.len()).ok_or_else(cut)?;
+        self.add(name, start..end)
+    }
+
+    /// Adds a range, which has to lie in the file.
+    ///
+    /// # Errors
+    /// Malformed: it does not.
+    pub(crate) fn add(&mut self, name: &str, range: Range<u64>) -> Result<RecordId, Error> {
+        if self.source.get(range.clone()).is_none() {
+            return Err(Error::malformed(format!(
+                "`{}` has bytes {} to {}, but the file has {}",
+                Shown(name),
+                range.start,
+                range.end,
+                self.source.len()
+            )));
+        }
+        let id = u32::try_from(self.blobs.len()).map_err(|_| Error::limit("more than 2^32 storages"))?;
+        self.blobs.push(Blob { name: name.into(), range });
+        Ok(RecordId(id))
+    }
+
+    /// The same with parts of its ranges (record, start in it and length, in bytes) as further ones.
+    pub(crate) fn with_parts(&self, parts: &[(RecordId, u64, u64)]) -> Self {
+        let own = self.blobs.iter().map(|blob| Blob { name: blob.name.clone(), range: blob.range.clone() });
+        let part = |&(record, start, len): &(RecordId, u64, u64)| {
+            let (name, range) = self.blob(record).map_or(("", 0..0), |blob| (&*blob.name, blob.range.clone()));
+            let start = range.start.saturating_add(start).min(range.end);
+            let end = start.saturating_add(len).min(range.end);
+            Blob { name: name.into(), range: start..end }
+        };
+        Self { source: self.source.clone(), blobs: own.chain(parts.iter().map(part)).collect() }
+    }
+
+    fn blob(&self, record: RecordId) -> Option<&Blob> {
+        self.blobs.get(usize::try_from(record.0).ok()?)
+    }
+
+    /// Where a range ends in the file.
+    pub(crate) fn end(&self, record: RecordId) -> u64 {
+        self.blob(record).map_or(0, |blob| blob.range.end)
+    }
+
+    /// The length of a range in bytes.
+    pub(crate) fn record_len(&self, record: RecordId) -> u64 {
+        self.blob(record).map_or(0, |blob| blob.range.end.saturating_sub(blob.range.start))
+    }
+}
+
+impl Records for Blobs {
+    fn borrow(&self, record: RecordId) -> Result<Option<&[u8]>, Error> {
+        let bytes = self.blob(record).and_then(|blob| self.source.get(blob.range.clone()));
+        bytes.map(Some).ok_or_else(|| Error::malformed("the file has no such storage"))
+    }
+
+    fn produce(&self, record: RecordId) -> Result<Vec<u8>, Error> {
+        // What is borrowed is copied by whoever needs a copy.
+        Ok(self.borrow(record)?.unwrap_or_default().to_vec())
+    }
+
+    fn is_stable(&self) -> bool {
+        self.source.is_stable()
+    }
+
+    fn name(&self, record: RecordId) -> &str {
+        self.blob(record).map_or("", |blob| &blob.name)
+    }
+
+    /// That every range lies in the file was checked when it was found; there is no checksum.
+    fn defects(&self) -> Vec<(Option<RecordId>, Error)> {
+        Vec::new()
+    }
+}
+
+impl fmt::Debug for Blobs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Blobs({} in {:?})", self.blobs.len(), self.source)
+    }
+}

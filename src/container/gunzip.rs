@@ -1,0 +1,41 @@
+//! Whole files compressed with gzip (RFC 1952).
+#![deny(
+    clippy::arithmetic_side_effects,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_possible_wrap
+)]
+
+use std::io::{self, Read};
+
+use flate2::bufread::MultiGzDecoder;
+
+use crate::error::Error;
+use crate::limits::Limits;
+
+/// Deflate packs at most so much into a byte (RFC 1951: 258 bytes in two bits).
+const MOST_RATIO: u64 = 1032;
+
+/// Unpacks a file into memory, checksums verified.
+///
+/// # Errors
+/// Malformed: truncated or damaged. Limit: it unpacks to more than `Limits::decompressed_bytes`.
+pub(crate) fn gunzip(packed: &[u8], limits: &Limits) -> Result<Vec<u8>, Error> {
+    let packed_len = u64::try_from(packed.len()).unwrap_or(u64::MAX);
+    let allowed = limits.decompressed_bytes.min(packed_len.saturating_mul(MOST_RATIO));
+    let mut bytes = Vec::new();
+    let mut reader = MultiGzDecoder::new(packed).take(allowed.saturating_add(1));
+    match reader.read_to_end(&mut bytes) {
+        Ok(_) => {}
+        Err(error) if error.kind() == io::ErrorKind::OutOfMemory => {
+            return Err(Error::limit("there is no memory for what this gzip file unpacks to"));
+        }
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+            return Err(Error::malformed("the gzip file ends early: it is truncated"));
+        }
+        Err(error) => return Err(Error::malformed(format!("the gzip file is damaged: {error}"))),
+    }
+    let unpacked = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+    Limits::check("decompressed_bytes", unpacked, limits.decompressed_bytes)?;
+    Ok(bytes)
+}
