@@ -44,7 +44,7 @@ pub(super) fn assemble(source: Source, opening: Opening<'_>) -> Result<Assembly,
         }
     }
     // Byte order and sizes of C's types on the writer's machine, which torch does not consult: data are little endian.
-    pickles.next("the facts about the writer")?;
+    let facts = pickles.next("the facts about the writer")?;
     let graph = pickles.next("the object")?;
     let keys = pickles.next("the storage keys")?;
     let graph = with_classes(graph, opening.limits)?;
@@ -56,9 +56,20 @@ pub(super) fn assemble(source: Source, opening: Opening<'_>) -> Result<Assembly,
         records: vec![records],
         format: Format::Legacy,
         version: PROTOCOL_VERSION.unsigned_abs(),
+        writer: Some(writer(&facts)),
         consumed,
         constants: None,
     })
+}
+
+/// Python 2 writes the names of the facts as byte strings.
+fn writer(facts: &Graph) -> &'static str {
+    match facts.node(facts.root()) {
+        Node::Dict(&[(key, _), ..]) if matches!(facts.node(key), Node::PyString(_)) => {
+            "torch 0.1.10 to 1.4 on Python 2"
+        }
+        _ => "torch 0.1.10 to 1.5, or a later one told to write so",
+    }
 }
 
 /// The pickles of a stream, which have no lengths: each ends at its STOP.
@@ -142,23 +153,16 @@ impl StreamStorages {
                 views.push((view.key.clone().into_owned(), id.key.clone().into_owned(), view.start, view.nbytes));
             }
         }
-        let (blobs, by_key, end) = Self::locate(&mentioned, keys, source, at)?;
-        let mut this = Self { blobs: Arc::new(blobs), by_key, views: HashMap::new() };
-        let mut blobs = Vec::new();
+        let (mut blobs, by_key, end) = Self::locate(&mentioned, keys, source, at)?;
+        let mut view_records = HashMap::new();
         for (view, root, start, nbytes) in views {
-            let Some(&record) = this.by_key.get(&root) else { continue };
-            if this.views.contains_key(&view) {
-                continue;
+            if let Some(&record) = by_key.get(&root)
+                && !view_records.contains_key(&view)
+            {
+                view_records.insert(view, blobs.add_part(record, start, nbytes)?);
             }
-            let next = this.blobs.len().saturating_add(blobs.len());
-            let id = RecordId(u32::try_from(next).map_err(|_| Error::limit("more than 2^32 storages"))?);
-            blobs.push((record, start, nbytes));
-            this.views.insert(view, id);
         }
-        if !blobs.is_empty() {
-            this.blobs = Arc::new(this.blobs.with_parts(&blobs));
-        }
-        Ok((this, end))
+        Ok((Self { blobs: Arc::new(blobs), by_key, views: view_records }, end))
     }
 
     /// Reads the list of keys and, for each, the number of elements in front of its data.

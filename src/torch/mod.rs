@@ -6,6 +6,7 @@ mod coverage;
 mod globals;
 mod locate;
 mod module;
+mod nested;
 pub(crate) mod numpy;
 mod persistent_id;
 mod program;
@@ -15,7 +16,8 @@ mod text;
 mod values;
 
 pub(crate) use globals::{Constructor, Meaning, renamed};
-pub(crate) use persistent_id::{IdForm, StorageId, StorageTypes, storage_id};
+pub(crate) use nested::{StorageLoader, latin1_argument};
+pub(crate) use persistent_id::{IdForm, StorageId, StorageTypes, class_itemsize, storage_id};
 pub(crate) use program::Program;
 pub(crate) use storages::{StorageSource, Stores};
 pub(crate) use text::{ascii_or_text, python2_text};
