@@ -111,8 +111,10 @@ pub(crate) fn lines(checkpoint: &Checkpoint, listing: &Listing<'_>, columns: usi
         lines.push(("not listed", format!("{tensors} elsewhere in the file: in sets, attributes or outside the key")));
     }
     let (format, version, root) = (checkpoint.format(), checkpoint.version(), listing.root.type_name());
-    let writer = checkpoint.writer().map_or(String::new(), |writer| format!(", written by {writer}"));
-    lines.push(("format", format!("{format}, version {version}{writer}, root {}", clean(&root))));
+    lines.push(("format", format!("{format}, version {version}, root {}", clean(&root))));
+    if let Some(writer) = checkpoint.writer() {
+        lines.push(("written by", writer.to_owned()));
+    }
     let mut text = String::new();
     for (title, line) in lines {
         text.push_str(&fit_end(&format!("{title:10}  {line}"), columns));

@@ -20,7 +20,7 @@ use crate::limits::Limits;
 use crate::pickle::graph::{Graph, Node, NodeId};
 use crate::pickle::{self, Composer};
 use crate::source::{RecordId, Records, Source};
-use crate::torch::{IdForm, StorageId, StorageSource, StorageTypes, Stores, ascii_or_text, storage_id};
+use crate::torch::{IdForm, StorageId, StorageSource, StorageTypes, Stores, ascii_or_text, in_place, in_tensor_at, storage_id};
 
 /// 0x1950A86A20F9469CFC6C, little endian in two's complement.
 const MAGIC: [u8; 10] = [0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19];
@@ -116,10 +116,7 @@ fn with_classes(graph: Graph, limits: &Limits) -> Result<Graph, Error> {
         if composer.graph().as_global(class).is_none() {
             let kind = composer.graph().kind_name(class);
             let error = Error::malformed(format!("the persistent id of a module has a {kind} in place of its class"));
-            return Err(match composer.graph().offset(node) {
-                Some(offset) => error.at(offset).in_opcode("BINPERSID").in_record("the object"),
-                None => error.in_record("the object"),
-            });
+            return Err(in_place(error, composer.graph(), node));
         }
         composer.alias(node, class);
     }
@@ -142,18 +139,20 @@ impl StreamStorages {
         let mut mentioned: HashMap<String, Mention> = HashMap::new();
         let mut views: Vec<(String, String, u64, u64)> = Vec::new();
         for (node, id) in graph.persistents() {
-            let place = |error: Error| match graph.offset(node) {
-                Some(offset) => error.at(offset).in_opcode("BINPERSID").in_record("the object"),
-                None => error,
-            };
             let itemsize = types.itemsize(graph, id);
-            let id = storage_id(graph, &types, IdForm::Stream, id).map_err(place)?;
-            mentioned.entry_ref(&*id.key).or_insert(Mention { nbytes: id.nbytes, itemsize });
+            let id = storage_id(graph, &types, IdForm::Stream, id).map_err(|e| in_place(e, graph, node))?;
+            mentioned.entry_ref(&*id.key).or_insert(Mention { node, nbytes: id.nbytes, itemsize });
             if let Some(view) = &id.view {
                 views.push((view.key.clone().into_owned(), id.key.clone().into_owned(), view.start, view.nbytes));
             }
         }
-        let (mut blobs, by_key, end) = Self::locate(&mentioned, keys, source, at)?;
+        let (mut blobs, by_key, end) = Self::locate(graph, &mentioned, keys, source, at)?;
+        let missing =
+            mentioned.iter().filter(|(key, _)| !by_key.contains_key(*key)).min_by_key(|(_, mention)| mention.node);
+        if let Some((key, mention)) = missing {
+            let message = format!("the object refers to storage `{}`, which the list of storages lacks", Shown(key));
+            return Err(in_place(Error::malformed(message), graph, mention.node));
+        }
         let mut view_records = HashMap::new();
         for (view, root, start, nbytes) in views {
             if let Some(&record) = by_key.get(&root)
@@ -167,6 +166,7 @@ impl StreamStorages {
 
     /// Reads the list of keys and, for each, the number of elements in front of its data.
     fn locate(
+        graph: &Graph,
         mentioned: &HashMap<String, Mention>,
         keys: &Graph,
         source: &Source,
@@ -193,14 +193,11 @@ impl StreamStorages {
                     Shown(key)
                 )));
             };
-            let record = blobs.counted(key, at, mention.itemsize, mention.nbytes)?;
+            let record = blobs
+                .counted(key, at, mention.itemsize, mention.nbytes)
+                .map_err(|e| in_tensor_at(e.in_record("the storages"), graph, mention.node))?;
             at = blobs.end(record);
             by_key.insert(key.into(), record);
-        }
-        if by_key.len() < mentioned.len()
-            && let Some(key) = mentioned.keys().filter(|key| !by_key.contains_key(*key)).min()
-        {
-            return Err(malformed(format!("the object refers to storage `{}`, which is not listed", Shown(key))));
         }
         Ok((blobs, by_key, at))
     }
@@ -208,6 +205,7 @@ impl StreamStorages {
 
 /// How a storage is described where it is first mentioned.
 struct Mention {
+    node: NodeId,
     nbytes: u64,
     itemsize: u64,
 }

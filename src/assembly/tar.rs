@@ -21,7 +21,7 @@ use crate::format::Format;
 use crate::limits::Limits;
 use crate::pickle::graph::{Graph, Node, NodeId};
 use crate::source::{RecordId, Records, Source};
-use crate::torch::{StorageId, StorageSource, ascii_or_text, class_itemsize};
+use crate::torch::{StorageId, StorageSource, ascii_or_text, class_itemsize, in_place};
 
 /// Opens a tar file.
 pub(super) fn assemble(source: &Source, opening: Opening<'_>) -> Result<Assembly, Error> {
@@ -43,8 +43,7 @@ pub(super) fn assemble(source: &Source, opening: Opening<'_>) -> Result<Assembly
             None => {
                 let error =
                     Error::malformed(format!("the pickle refers to `{key}`, which is neither a storage nor a tensor"));
-                let offset = tar.gathering.composer.graph().offset(node).unwrap_or(0);
-                return Err(error.at(offset).in_opcode("BINPERSID").in_record("pickle"));
+                return Err(in_place(error, tar.gathering.composer.graph(), node));
             }
         }
     }
@@ -90,11 +89,9 @@ impl Tar<'_> {
                 Node::Tuple(&[class, ..]) if graph.as_global(class).is_some() => classes.push((node, class)),
                 _ => {
                     let wrong = || {
-                        let error = Error::malformed(format!(
-                            "a {} as a persistent id, neither a key nor a class",
-                            graph.kind_name(id)
-                        ));
-                        error.at(graph.offset(node).unwrap_or(0)).in_opcode("BINPERSID").in_record("pickle")
+                        let kind = graph.kind_name(id);
+                        let error = Error::malformed(format!("a {kind} as a persistent id, neither a key nor a class"));
+                        in_place(error, graph, node)
                     };
                     keys.push((node, key(graph, id).ok_or_else(wrong)?));
                 }

@@ -37,7 +37,7 @@ impl Blobs {
         let declared_count = self.count(name, at)?;
         if u64::try_from(declared_count) != Ok(expected) {
             return Err(Error::malformed(format!(
-                "storage `{}` has {declared_count} elements in front of its data, but the pickle says {expected}",
+                "the number of elements in front of storage `{}` is {declared_count}, but the pickle says {expected} ({nbytes} bytes)",
                 Shown(name),
             ))
             .at(at));

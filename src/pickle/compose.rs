@@ -421,8 +421,7 @@ mod tests {
 
     #[test]
     fn the_limit_on_nodes_counts_all_parts() {
-        let mut limits = Limits::default();
-        limits.nodes = 5;
+        let limits = Limits { nodes: 5, ..Limits::default() };
         let one = graph(b"(lX\x01\x00\x00\x00aaX\x01\x00\x00\x00ba.");
         let mut composer = Composer::new(&limits);
         composer.splice(&one, "a").unwrap();

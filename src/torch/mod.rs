@@ -19,6 +19,6 @@ pub(crate) use globals::{Constructor, Meaning, renamed};
 pub(crate) use nested::{StorageLoader, latin1_argument};
 pub(crate) use persistent_id::{IdForm, StorageId, StorageTypes, class_itemsize, storage_id};
 pub(crate) use program::Program;
-pub(crate) use storages::{StorageSource, Stores};
+pub(crate) use storages::{StorageSource, Stores, in_place, in_tensor_at};
 pub(crate) use text::{ascii_or_text, python2_text};
 pub(crate) use values::{Entries, Meant, Opaque};

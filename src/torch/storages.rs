@@ -208,7 +208,7 @@ fn data(
 }
 
 /// Says where in the pickle, and in which tensor, something is wrong.
-pub(super) fn in_place(error: Error, graph: &Graph, node: NodeId) -> Error {
+pub(crate) fn in_place(error: Error, graph: &Graph, node: NodeId) -> Error {
     let error = match graph.offset(node) {
         Some(offset) => error.at(offset),
         None => error,
@@ -222,6 +222,11 @@ pub(super) fn in_place(error: Error, graph: &Graph, node: NodeId) -> Error {
         Node::Object(object) => error.in_opcode(object.made.opcode()),
         _ => error,
     };
+    in_tensor_at(error, graph, node)
+}
+
+/// Says in which tensor something is wrong that lies elsewhere.
+pub(crate) fn in_tensor_at(error: Error, graph: &Graph, node: NodeId) -> Error {
     match locate(graph, node) {
         Some(path) => error.in_tensor(&path),
         None => error,

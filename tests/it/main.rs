@@ -9,6 +9,8 @@
     reason = "the crate is tests"
 )]
 
+#[path = "../support/legacy_builder.rs"]
+mod legacy_builder;
 #[path = "../support/pickle_builder.rs"]
 mod pickle_builder;
 #[path = "../support/zip_builder.rs"]
@@ -21,6 +23,8 @@ mod devices;
 mod forged;
 mod hostile;
 mod kinds;
+mod legacy;
+mod legacy_again;
 mod oracle;
 #[cfg(feature = "serde-pickle")]
 mod serde_pickle;
