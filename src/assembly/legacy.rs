@@ -20,7 +20,9 @@ use crate::limits::Limits;
 use crate::pickle::graph::{Graph, Node, NodeId};
 use crate::pickle::{self, Composer};
 use crate::source::{RecordId, Records, Source};
-use crate::torch::{IdForm, StorageId, StorageSource, StorageTypes, Stores, ascii_or_text, in_place, in_tensor_at, storage_id};
+use crate::torch::{
+    IdForm, StorageId, StorageSource, StorageTypes, Stores, ascii_or_text, in_place, in_tensor_at, storage_id,
+};
 
 /// 0x1950A86A20F9469CFC6C, little endian in two's complement.
 const MAGIC: [u8; 10] = [0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19];
