@@ -4,6 +4,7 @@
 mod gathering;
 mod gzip;
 mod legacy;
+mod nested;
 mod raw_pickle;
 mod tar;
 mod zip;

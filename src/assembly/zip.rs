@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::{Assembly, Opening};
+use super::{Assembly, Opening, nested};
 use crate::container::{Archive, ArchiveKind};
 use crate::error::Error;
 use crate::format::Format;
@@ -29,7 +29,8 @@ fn torch_save(archive: Arc<Archive>, opening: Opening<'_>) -> Result<Assembly, E
     let record = archive.require("data.pkl")?;
     let graph = decode_record(&archive, record, opening.limits)?;
     let store = ArchiveStorages::new(Arc::clone(&archive), "data/", byte_order);
-    Ok(Assembly {
+    let pickle = archive.source(record)?;
+    let assembly = Assembly {
         graph,
         stores: Stores::one(store),
         consumed: archive.consumed(),
@@ -38,7 +39,8 @@ fn torch_save(archive: Arc<Archive>, opening: Opening<'_>) -> Result<Assembly, E
         version,
         writer: Some(writer(&archive)),
         constants: None,
-    })
+    };
+    nested::resolve(assembly, &pickle, opening)
 }
 
 /// The records beside the storages came one by one (`torch/serialization.py`, `torch/csrc/inline_container.cc`).

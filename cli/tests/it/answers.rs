@@ -115,6 +115,16 @@ fn legacy_streams() {
 }
 
 #[test]
+fn tar_files() {
+    folder_agrees("tar", "tar");
+}
+
+#[test]
+fn plain_pickles() {
+    folder_agrees("pickle", "pickle");
+}
+
+#[test]
 fn what_other_tools_have_rewritten() {
     folder_agrees("rewritten", "zip");
 }
