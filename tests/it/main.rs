@@ -27,6 +27,7 @@ mod legacy;
 mod legacy_again;
 mod oracle;
 mod raw_pickle;
+mod readme;
 #[cfg(feature = "serde-pickle")]
 mod serde_pickle;
 mod sparse;
