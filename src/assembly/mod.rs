@@ -6,6 +6,7 @@ mod gzip;
 mod legacy;
 mod nested;
 mod raw_pickle;
+mod script;
 mod tar;
 mod zip;
 

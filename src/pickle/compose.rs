@@ -234,6 +234,38 @@ impl Composer {
         self.add(Repr::Persistent { id, offset: GlobalName::MADE })
     }
 
+    /// Gives the calls that were given something else than a tuple of arguments a tuple of it, as the C++ pickler of
+    /// TorchScript means it.
+    ///
+    /// # Errors
+    /// The limit on nodes.
+    pub(crate) fn wrap_arguments(&mut self) -> Result<(), Error> {
+        for index in 0..self.graph.nodes.len() {
+            let args = match self.graph.nodes.get(index) {
+                Some(&Repr::Call { args, .. }) => args,
+                Some(&Repr::Object { index, .. }) => match self.graph.objects.get(index as usize) {
+                    Some(object) => object.args,
+                    None => continue,
+                },
+                _ => continue,
+            };
+            if self.graph.as_tuple(args).is_some() {
+                continue;
+            }
+            let wrapped = self.tuple(&[args])?;
+            match self.graph.nodes.get_mut(index) {
+                Some(Repr::Call { args, .. }) => *args = wrapped,
+                Some(&mut Repr::Object { index, .. }) => {
+                    if let Some(object) = self.graph.objects.get_mut(index as usize) {
+                        object.args = wrapped;
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
     /// Turns a persistent reference or a call into what another node is: everything that refers to it then refers to that.
     pub(crate) fn alias(&mut self, node: NodeId, other: NodeId) {
         if let Some(repr) = self.graph.repr(other)

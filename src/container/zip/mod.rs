@@ -147,6 +147,17 @@ impl Archive {
         Ok(self.directory.find_in(folder, key))
     }
 
+    /// As [`storage`](Self::storage), for archives in which a key may name a folder below the root as well: it is looked
+    /// for in `folder` first.
+    ///
+    /// # Errors
+    /// Malformed: the key is neither a plain file name nor one in a folder.
+    pub(crate) fn shared_storage(&self, folder: &str, key: &str) -> Result<Option<RecordId>, Error> {
+        contents::check_path(key)?;
+        let own = self.directory.find_in(folder, key);
+        Ok(own.or_else(|| if key.contains('/') { self.find(key) } else { None }))
+    }
+
     /// The byte order of the stored numbers; little unless the archive says otherwise.
     ///
     /// # Errors
