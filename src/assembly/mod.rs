@@ -1,6 +1,7 @@
 //! From a container to one object graph: which pickles it holds, what they are to one another, where their storages are,
 //! and what the container says outside any pickle. Each container is a file; what comes out is the same for all.
 
+mod export;
 mod gathering;
 mod gzip;
 mod legacy;

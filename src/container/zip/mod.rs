@@ -181,6 +181,15 @@ impl Archive {
         contents::version(&self.short(record)?).map_err(|e| e.in_record(self.name(record)))
     }
 
+    /// The text of a record that holds one word, without white space around it; `None` if there is no such record.
+    ///
+    /// # Errors
+    /// Malformed: more than a word. As [`Records::borrow`].
+    pub(crate) fn word(&self, below: &str) -> Result<Option<String>, Error> {
+        let Some(record) = self.find(below) else { return Ok(None) };
+        Ok(Some(String::from_utf8_lossy(&self.short(record)?).trim().to_owned()))
+    }
+
     /// A record's bytes, which nobody else can change any more, with their checksum verified.
     fn stable(&self, id: RecordId) -> Result<Cow<'_, [u8]>, Error> {
         let record = self.record(id)?;
