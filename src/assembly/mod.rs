@@ -6,6 +6,7 @@ mod gathering;
 mod gzip;
 mod legacy;
 mod nested;
+mod package;
 mod raw_pickle;
 mod script;
 mod tar;
@@ -34,7 +35,7 @@ pub(crate) struct Assembly {
     pub(crate) writer: Option<&'static str>,
     /// The bytes of the source that belong to it; others may follow.
     pub(crate) consumed: u64,
-    /// The tuple of a TorchScript archive's constants.
+    /// The tuple of a TorchScript archive's constants; of a package a mapping of those of its TorchScript modules.
     pub(crate) constants: Option<NodeId>,
 }
 

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::{Assembly, Opening, export, nested, script};
+use super::{Assembly, Opening, export, nested, package, script};
 use crate::container::{Archive, ArchiveKind};
 use crate::error::Error;
 use crate::format::Format;
@@ -19,6 +19,7 @@ pub(super) fn assemble(source: Source, opening: Opening<'_>) -> Result<Assembly,
     match archive.kind() {
         ArchiveKind::TorchSave => torch_save(archive, opening),
         ArchiveKind::TorchScript => script::assemble(archive, opening),
+        ArchiveKind::TorchPackage => package::assemble(archive, opening),
         ArchiveKind::TorchExport => export::assemble_package(archive, opening),
         ArchiveKind::TorchExportOld => export::assemble_files(&archive, opening),
         _ => Err(Error::unsupported("archives of this kind are not read yet")),
