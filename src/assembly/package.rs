@@ -22,7 +22,8 @@ pub(super) fn assemble(archive: Arc<Archive>, opening: Opening<'_>) -> Result<As
     let byte_order = archive.byte_order()?;
     let mut gathering = Gathering::new(opening);
     let store = gathering.add_store(PackageStorages { archive: Arc::clone(&archive), byte_order });
-    let mut package = Package { archive: &archive, gathering, opening, store, scripts: HashMap::new(), constants: vec![] };
+    let mut package =
+        Package { archive: &archive, gathering, opening, store, scripts: HashMap::new(), constants: vec![] };
     let mut resources: Vec<(&str, RecordId)> = archive.paths().filter(|(path, _)| is_resource(path)).collect();
     resources.sort_unstable();
     let mut entries = Vec::with_capacity(resources.len());

@@ -120,6 +120,8 @@ pub(crate) enum Constructor {
     Reconstructor,
     /// `copyreg.__newobj__(cls, *args)`
     NewObj,
+    /// `torch.fx.graph_module.reduce_graph_module(state, …)`: a module whose class is made of the code behind the state
+    GraphModule,
 }
 
 /// The module of names that only this crate gives, to what a container says outside its pickles. No pickle can mention
@@ -185,6 +187,9 @@ pub(crate) fn meaning(module: &str, name: &str) -> Meaning {
         ("torch.jit._pickle", "restore_type_tag") => Value(Builder::TypeTag),
         ("copyreg", "_reconstructor") => Construct(Constructor::Reconstructor),
         ("copyreg", "__newobj__") => Construct(Constructor::NewObj),
+        ("torch.fx.graph_module", "reduce_graph_module" | "reduce_package_graph_module") => {
+            Construct(Constructor::GraphModule)
+        }
         _ if module == "__torch__" || module.starts_with("__torch__.") => Meaning::Script,
         _ => Meaning::Opaque,
     }

@@ -235,6 +235,17 @@ impl Program {
     fn construct<'p>(constructor: Constructor, args: &'p [NodeId], object: &Object<'p>) -> Option<Meant<'p>> {
         let (&class, rest) = args.split_first()?;
         let args = match constructor {
+            Constructor::GraphModule => {
+                let states = args.get(..1)?;
+                return Some(Meant::Object(Opaque {
+                    class: object.callable,
+                    args: rest,
+                    kwargs: object.kwargs,
+                    states,
+                    items: object.items,
+                    entries: object.entries,
+                }));
+            }
             Constructor::NewObj => rest,
             // `(cls, object, None)`, or `(cls, base, base's value)`.
             Constructor::Reconstructor => match rest {
