@@ -92,6 +92,7 @@ pub(crate) struct Inner {
     pub(crate) program: Program,
     pub(crate) format: Format,
     pub(crate) version: u64,
+    pub(crate) writer: Option<&'static str>,
     pub(crate) consumed: u64,
     pub(crate) constants: Option<NodeId>,
     pub(crate) limits: Limits,
@@ -111,10 +112,24 @@ impl Checkpoint {
         self.0.format
     }
 
-    /// The version that the container records; torch has written 3 for plain checkpoints in every release seen.
+    /// The version that the container records: of a zip archive that of its layout (torch has written 3 for plain
+    /// checkpoints in every release seen), of a legacy stream 1001, of a pickle its protocol; 0 where there is none.
     #[must_use]
     pub fn version(&self) -> u64 {
         self.0.version
+    }
+
+    /// What wrote the file, as far as its form tells: `torch 2.7 or later`. No container records torch's own version.
+    ///
+    /// ```
+    /// let open = |path| torch_checkpoint::LoadOptions::new().open(path);
+    /// assert_eq!(open("fixtures/zip/torch-2.15/tied.pt")?.writer(), Some("torch 2.7 or later"));
+    /// assert_eq!(open("fixtures/zip/torch-1.13/tied.pt")?.writer(), Some("torch 1.6 to 2.0"));
+    /// # Ok::<(), torch_checkpoint::Error>(())
+    /// ```
+    #[must_use]
+    pub fn writer(&self) -> Option<&str> {
+        self.0.writer
     }
 
     /// How many bytes of the file (from where it was opened) belong to the checkpoint. Others may follow: several legacy

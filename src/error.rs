@@ -114,6 +114,16 @@ impl Error {
         self
     }
 
+    /// Puts the name of what lies around the record in front of its name.
+    pub(crate) fn inside(mut self, container: &str) -> Self {
+        let record = match self.0.record.as_deref() {
+            None | Some("") => container.to_owned(),
+            Some(record) => format!("{container}: {record}"),
+        };
+        self.edit().record = Some(record);
+        self
+    }
+
     /// Adds the byte offset in the record (or file), unless it is known already.
     pub(crate) fn at(mut self, offset: u64) -> Self {
         if self.0.offset.is_none() {

@@ -67,6 +67,7 @@ pub struct LoadOptions<'a> {
     limits: Limits,
     verify_checksums: bool,
     available: Option<Vec<Device>>,
+    offset: u64,
 }
 
 impl Default for LoadOptions<'_> {
@@ -86,6 +87,7 @@ impl<'a> LoadOptions<'a> {
             limits: Limits::default(),
             verify_checksums: false,
             available: None,
+            offset: 0,
         }
     }
 
@@ -131,6 +133,23 @@ impl<'a> LoadOptions<'a> {
     /// and the remedy, as in torch. A device without index (`cuda`) stands for every index. By default nothing is checked.
     pub fn available(mut self, devices: impl IntoIterator<Item = Device>) -> Self {
         self.available = Some(devices.into_iter().collect());
+        self
+    }
+
+    /// Where in the file (or the bytes, or what the reader gives) the checkpoint begins, in bytes. Default 0. Several
+    /// checkpoints may stand one behind the other in a file, or behind something else.
+    ///
+    /// ```
+    /// use torch_checkpoint::LoadOptions;
+    ///
+    /// let mut file = std::fs::read("fixtures/rewritten/stored_unaligned.pt")?;
+    /// file.splice(0..0, *b"13 bytes more");
+    /// let checkpoint = LoadOptions::new().offset(13).open_bytes(file)?;
+    /// # let _ = checkpoint;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn offset(mut self, bytes: u64) -> Self {
+        self.offset = bytes;
         self
     }
 
@@ -181,6 +200,9 @@ impl<'a> LoadOptions<'a> {
 
     fn open_source(&mut self, source: Source, path: Option<&Path>) -> Result<Checkpoint, Error> {
         self.map_location.resolve()?;
+        let source = source.slice(self.offset..source.len()).ok_or_else(|| {
+            Error::caller(format!("the offset {} lies behind the end of the {} bytes", self.offset, source.len()))
+        })?;
         let opening =
             Opening { limits: &self.limits, verify_checksums: self.verify_checksums, nesting: Opening::NESTING };
         let assembly = assembly::of_source(source, opening)?;
@@ -188,13 +210,14 @@ impl<'a> LoadOptions<'a> {
     }
 
     fn load(&mut self, assembly: Assembly, path: Option<&Path>) -> Result<Checkpoint, Error> {
-        let Assembly { graph, stores, records, format, version, consumed, constants } = assembly;
+        let Assembly { graph, stores, records, format, version, writer, consumed, constants } = assembly;
         let program = Program::new(graph, &stores, &mut self.map_location, &self.limits)?;
         self.devices_exist(&program)?;
         Ok(Checkpoint::new(Inner {
             program,
             format,
             version,
+            writer,
             consumed,
             constants,
             limits: self.limits.clone(),

@@ -112,6 +112,9 @@ pub(crate) fn lines(checkpoint: &Checkpoint, listing: &Listing<'_>, columns: usi
     }
     let (format, version, root) = (checkpoint.format(), checkpoint.version(), listing.root.type_name());
     lines.push(("format", format!("{format}, version {version}, root {}", clean(&root))));
+    if let Some(writer) = checkpoint.writer() {
+        lines.push(("written by", writer.to_owned()));
+    }
     let mut text = String::new();
     for (title, line) in lines {
         text.push_str(&fit_end(&format!("{title:10}  {line}"), columns));

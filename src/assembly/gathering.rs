@@ -6,7 +6,7 @@ use super::{Assembly, Opening};
 use crate::error::Error;
 use crate::format::Format;
 use crate::pickle::Composer;
-use crate::pickle::graph::NodeId;
+use crate::pickle::graph::{Graph, NodeId};
 use crate::source::Records;
 use crate::torch::{StorageSource, Stores};
 
@@ -20,6 +20,11 @@ pub(super) struct Gathering {
 impl Gathering {
     pub(super) fn new(opening: Opening<'_>) -> Self {
         Self { composer: Composer::new(opening.limits), stores: Stores::default(), records: Vec::new() }
+    }
+
+    /// Begins with a graph that has its storages already.
+    pub(super) fn of(graph: Graph, stores: Stores, records: Vec<Arc<dyn Records>>, opening: Opening<'_>) -> Self {
+        Self { composer: Composer::of(graph, opening.limits), stores, records }
     }
 
     /// Adds everything of a container; gives its root. `name` is put in front of the places in its errors.
@@ -44,6 +49,14 @@ impl Gathering {
         self.composer.begin_part(name);
     }
 
+    /// Says that all parts have their storages in one place.
+    pub(super) fn place_all(&mut self, store: impl StorageSource + 'static) {
+        let store = self.add_store(store);
+        for part in 0..self.composer.parts().max(1) {
+            self.stores.set_part(part, store);
+        }
+    }
+
     pub(super) fn finish(self, root: NodeId, format: Format, version: u64, consumed: u64) -> Assembly {
         Assembly {
             graph: self.composer.finish(root),
@@ -51,6 +64,7 @@ impl Gathering {
             records: self.records,
             format,
             version,
+            writer: None,
             consumed,
             constants: None,
         }

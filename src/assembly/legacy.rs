@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use hashbrown::{HashMap, HashSet};
 
-use super::{Assembly, Opening};
+use super::{Assembly, Opening, nested};
 use crate::container::Blobs;
 use crate::error::{Error, Shown};
 use crate::format::Format;
@@ -20,7 +20,9 @@ use crate::limits::Limits;
 use crate::pickle::graph::{Graph, Node, NodeId};
 use crate::pickle::{self, Composer};
 use crate::source::{RecordId, Records, Source};
-use crate::torch::{IdForm, StorageId, StorageSource, StorageTypes, Stores, ascii_or_text, storage_id};
+use crate::torch::{
+    IdForm, StorageId, StorageSource, StorageTypes, Stores, ascii_or_text, in_place, in_tensor_at, storage_id,
+};
 
 /// 0x1950A86A20F9469CFC6C, little endian in two's complement.
 const MAGIC: [u8; 10] = [0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19];
@@ -44,21 +46,35 @@ pub(super) fn assemble(source: Source, opening: Opening<'_>) -> Result<Assembly,
         }
     }
     // Byte order and sizes of C's types on the writer's machine, which torch does not consult: data are little endian.
-    pickles.next("the facts about the writer")?;
+    let facts = pickles.next("the facts about the writer")?;
+    let object_start = pickles.at;
     let graph = pickles.next("the object")?;
+    let object = source.slice(object_start..pickles.at).unwrap_or_else(|| source.clone());
     let keys = pickles.next("the storage keys")?;
     let graph = with_classes(graph, opening.limits)?;
     let (storages, consumed) = StreamStorages::read(&graph, &keys, &source, pickles.at)?;
     let records = Arc::clone(&storages.blobs) as Arc<dyn Records>;
-    Ok(Assembly {
+    let assembly = Assembly {
         graph,
         stores: Stores::one(storages),
         records: vec![records],
         format: Format::Legacy,
         version: PROTOCOL_VERSION.unsigned_abs(),
+        writer: Some(writer(&facts)),
         consumed,
         constants: None,
-    })
+    };
+    nested::resolve(assembly, &object, opening)
+}
+
+/// Python 2 writes the names of the facts as byte strings.
+fn writer(facts: &Graph) -> &'static str {
+    match facts.node(facts.root()) {
+        Node::Dict(&[(key, _), ..]) if matches!(facts.node(key), Node::PyString(_)) => {
+            "torch 0.1.10 to 1.4 on Python 2"
+        }
+        _ => "torch 0.1.10 to 1.5, or a later one told to write so",
+    }
 }
 
 /// The pickles of a stream, which have no lengths: each ends at its STOP.
@@ -105,10 +121,7 @@ fn with_classes(graph: Graph, limits: &Limits) -> Result<Graph, Error> {
         if composer.graph().as_global(class).is_none() {
             let kind = composer.graph().kind_name(class);
             let error = Error::malformed(format!("the persistent id of a module has a {kind} in place of its class"));
-            return Err(match composer.graph().offset(node) {
-                Some(offset) => error.at(offset).in_opcode("BINPERSID").in_record("the object"),
-                None => error.in_record("the object"),
-            });
+            return Err(in_place(error, composer.graph(), node));
         }
         composer.alias(node, class);
     }
@@ -131,38 +144,34 @@ impl StreamStorages {
         let mut mentioned: HashMap<String, Mention> = HashMap::new();
         let mut views: Vec<(String, String, u64, u64)> = Vec::new();
         for (node, id) in graph.persistents() {
-            let place = |error: Error| match graph.offset(node) {
-                Some(offset) => error.at(offset).in_opcode("BINPERSID").in_record("the object"),
-                None => error,
-            };
             let itemsize = types.itemsize(graph, id);
-            let id = storage_id(graph, &types, IdForm::Stream, id).map_err(place)?;
-            mentioned.entry_ref(&*id.key).or_insert(Mention { nbytes: id.nbytes, itemsize });
+            let id = storage_id(graph, &types, IdForm::Stream, id).map_err(|e| in_place(e, graph, node))?;
+            mentioned.entry_ref(&*id.key).or_insert(Mention { node, nbytes: id.nbytes, itemsize });
             if let Some(view) = &id.view {
                 views.push((view.key.clone().into_owned(), id.key.clone().into_owned(), view.start, view.nbytes));
             }
         }
-        let (blobs, by_key, end) = Self::locate(&mentioned, keys, source, at)?;
-        let mut this = Self { blobs: Arc::new(blobs), by_key, views: HashMap::new() };
-        let mut blobs = Vec::new();
+        let (mut blobs, by_key, end) = Self::locate(graph, &mentioned, keys, source, at)?;
+        let missing =
+            mentioned.iter().filter(|(key, _)| !by_key.contains_key(*key)).min_by_key(|(_, mention)| mention.node);
+        if let Some((key, mention)) = missing {
+            let message = format!("the object refers to storage `{}`, which the list of storages lacks", Shown(key));
+            return Err(in_place(Error::malformed(message), graph, mention.node));
+        }
+        let mut view_records = HashMap::new();
         for (view, root, start, nbytes) in views {
-            let Some(&record) = this.by_key.get(&root) else { continue };
-            if this.views.contains_key(&view) {
-                continue;
+            if let Some(&record) = by_key.get(&root)
+                && !view_records.contains_key(&view)
+            {
+                view_records.insert(view, blobs.add_part(record, start, nbytes)?);
             }
-            let next = this.blobs.len().saturating_add(blobs.len());
-            let id = RecordId(u32::try_from(next).map_err(|_| Error::limit("more than 2^32 storages"))?);
-            blobs.push((record, start, nbytes));
-            this.views.insert(view, id);
         }
-        if !blobs.is_empty() {
-            this.blobs = Arc::new(this.blobs.with_parts(&blobs));
-        }
-        Ok((this, end))
+        Ok((Self { blobs: Arc::new(blobs), by_key, views: view_records }, end))
     }
 
     /// Reads the list of keys and, for each, the number of elements in front of its data.
     fn locate(
+        graph: &Graph,
         mentioned: &HashMap<String, Mention>,
         keys: &Graph,
         source: &Source,
@@ -189,14 +198,11 @@ impl StreamStorages {
                     Shown(key)
                 )));
             };
-            let record = blobs.counted(key, at, mention.itemsize, mention.nbytes)?;
+            let record = blobs
+                .counted(key, at, mention.itemsize, mention.nbytes)
+                .map_err(|e| in_tensor_at(e.in_record("the storages"), graph, mention.node))?;
             at = blobs.end(record);
             by_key.insert(key.into(), record);
-        }
-        if by_key.len() < mentioned.len()
-            && let Some(key) = mentioned.keys().filter(|key| !by_key.contains_key(*key)).min()
-        {
-            return Err(malformed(format!("the object refers to storage `{}`, which is not listed", Shown(key))));
         }
         Ok((blobs, by_key, at))
     }
@@ -204,6 +210,7 @@ impl StreamStorages {
 
 /// How a storage is described where it is first mentioned.
 struct Mention {
+    node: NodeId,
     nbytes: u64,
     itemsize: u64,
 }

@@ -4,6 +4,9 @@
 mod gathering;
 mod gzip;
 mod legacy;
+mod nested;
+mod raw_pickle;
+mod tar;
 mod zip;
 
 use std::sync::Arc;
@@ -25,6 +28,8 @@ pub(crate) struct Assembly {
     pub(crate) format: Format,
     /// The version that the container records.
     pub(crate) version: u64,
+    /// What wrote it, as far as that can be told.
+    pub(crate) writer: Option<&'static str>,
     /// The bytes of the source that belong to it; others may follow.
     pub(crate) consumed: u64,
     /// The tuple of a TorchScript archive's constants.
@@ -63,6 +68,8 @@ pub(crate) fn of_source(source: Source, opening: Opening<'_>) -> Result<Assembly
     match sniff(&source) {
         Kind::Zip => zip::assemble(source, opening),
         Kind::LegacyStream => legacy::assemble(source, opening),
+        Kind::Tar => tar::assemble(&source, opening),
+        Kind::RawPickle => raw_pickle::assemble(&source, opening),
         Kind::Gzip => of_source(gzip::unpack(&source, opening)?, opening.inner()?),
         other => Err(refusal(&other)),
     }

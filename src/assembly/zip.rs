@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::{Assembly, Opening};
+use super::{Assembly, Opening, nested};
 use crate::container::{Archive, ArchiveKind};
 use crate::error::Error;
 use crate::format::Format;
@@ -29,15 +29,29 @@ fn torch_save(archive: Arc<Archive>, opening: Opening<'_>) -> Result<Assembly, E
     let record = archive.require("data.pkl")?;
     let graph = decode_record(&archive, record, opening.limits)?;
     let store = ArchiveStorages::new(Arc::clone(&archive), "data/", byte_order);
-    Ok(Assembly {
+    let pickle = archive.source(record)?;
+    let assembly = Assembly {
         graph,
         stores: Stores::one(store),
         consumed: archive.consumed(),
-        records: vec![archive],
+        records: vec![Arc::clone(&archive) as Arc<dyn Records>],
         format: Format::Zip,
         version,
+        writer: Some(writer(&archive)),
         constants: None,
-    })
+    };
+    nested::resolve(assembly, &pickle, opening)
+}
+
+/// The records beside the storages came one by one (`torch/serialization.py`, `torch/csrc/inline_container.cc`).
+fn writer(archive: &Archive) -> &'static str {
+    if archive.find(".format_version").is_some() {
+        "torch 2.7 or later"
+    } else if archive.find(".data/serialization_id").is_some() || archive.find("byteorder").is_some() {
+        "torch 2.1 to 2.6"
+    } else {
+        "torch 1.6 to 2.0"
+    }
 }
 
 /// The graph of a pickle that is a record, named by it.

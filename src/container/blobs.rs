@@ -28,38 +28,54 @@ impl Blobs {
         Self { source, blobs: Vec::new() }
     }
 
-    /// How many there are.
-    pub(crate) fn len(&self) -> usize {
-        self.blobs.len()
-    }
-
     /// Adds the bytes behind a number of elements (8 bytes, little endian), which has to be the one that is expected.
     ///
     /// # Errors
     /// Malformed: another number; the file ends before.
     pub(crate) fn counted(&mut self, name: &str, at: u64, itemsize: u64, nbytes: u64) -> Result<RecordId, Error> {
-        let cut = || {
-            Error::malformed(format!(
-                "the file ends within storage `{}`, {} bytes before its end: it is truncated",
-                Shown(name),
-                at.saturating_add(8).saturating_add(nbytes).saturating_sub(self.source.len())
-            ))
-            .at(at)
-        };
-        let start = at.checked_add(8).ok_or_else(cut)?;
-        let count = self.source.get(at..start).and_then(|bytes| bytes.first_chunk()).ok_or_else(cut)?;
-        let declared_count = i64::from_le_bytes(*count);
-        let declared = u64::try_from(declared_count).ok().and_then(|count| count.checked_mul(itemsize));
-        if declared != Some(nbytes) {
+        let expected = nbytes.checked_div(itemsize).unwrap_or(0);
+        let declared_count = self.count(name, at)?;
+        if u64::try_from(declared_count) != Ok(expected) {
             return Err(Error::malformed(format!(
-                "storage `{}` has {declared_count} elements in front of its data, but the pickle says {}",
+                "the number of elements in front of storage `{}` is {declared_count}, but the pickle says {expected} ({nbytes} bytes)",
                 Shown(name),
-                nbytes.checked_div(itemsize).unwrap_or(0)
             ))
             .at(at));
         }
-        let end = start.checked_add(nbytes).filter(|&end| end <= self.source.len()).ok_or_else(cut)?;
-        self.add(name, start..end)
+        self.sized(name, at, itemsize)
+    }
+
+    /// Adds the bytes behind a number of elements, as many as that says.
+    ///
+    /// # Errors
+    /// Malformed: an impossible number; the file ends before.
+    pub(crate) fn sized(&mut self, name: &str, at: u64, itemsize: u64) -> Result<RecordId, Error> {
+        let declared_count = self.count(name, at)?;
+        let nbytes = u64::try_from(declared_count).ok().and_then(|count| count.checked_mul(itemsize));
+        let Some(nbytes) = nbytes else {
+            return Err(
+                Error::malformed(format!("storage `{}`: {declared_count} elements cannot be", Shown(name))).at(at)
+            );
+        };
+        let start = at.saturating_add(8);
+        match start.checked_add(nbytes).filter(|&end| end <= self.source.len()) {
+            Some(end) => self.add(name, start..end),
+            None => Err(self.cut(name, at, nbytes)),
+        }
+    }
+
+    fn count(&self, name: &str, at: u64) -> Result<i64, Error> {
+        let count = at.checked_add(8).and_then(|end| self.source.get(at..end)).and_then(|bytes| bytes.first_chunk());
+        count.map(|&count| i64::from_le_bytes(count)).ok_or_else(|| self.cut(name, at, 0))
+    }
+
+    fn cut(&self, name: &str, at: u64, nbytes: u64) -> Error {
+        let missing = at.saturating_add(8).saturating_add(nbytes).saturating_sub(self.source.len());
+        Error::malformed(format!(
+            "the file ends within storage `{}`, {missing} bytes before its end: it is truncated",
+            Shown(name),
+        ))
+        .at(at)
     }
 
     /// Adds a range, which has to lie in the file.
@@ -81,16 +97,17 @@ impl Blobs {
         Ok(RecordId(id))
     }
 
-    /// The same with parts of its ranges (record, start in it and length, in bytes) as further ones.
-    pub(crate) fn with_parts(&self, parts: &[(RecordId, u64, u64)]) -> Self {
-        let own = self.blobs.iter().map(|blob| Blob { name: blob.name.clone(), range: blob.range.clone() });
-        let part = |&(record, start, len): &(RecordId, u64, u64)| {
-            let (name, range) = self.blob(record).map_or(("", 0..0), |blob| (&*blob.name, blob.range.clone()));
-            let start = range.start.saturating_add(start).min(range.end);
-            let end = start.saturating_add(len).min(range.end);
-            Blob { name: name.into(), range: start..end }
-        };
-        Self { source: self.source.clone(), blobs: own.chain(parts.iter().map(part)).collect() }
+    /// Adds a part of a range, from `start` in it on, which has to lie within.
+    ///
+    /// # Errors
+    /// Malformed: it does not.
+    pub(crate) fn add_part(&mut self, of: RecordId, start: u64, len: u64) -> Result<RecordId, Error> {
+        let (name, range) = self.blob(of).map_or(("".into(), 0..0), |blob| (blob.name.clone(), blob.range.clone()));
+        let part = range.start.checked_add(start).and_then(|start| Some(start..start.checked_add(len)?));
+        match part.filter(|part| part.end <= range.end) {
+            Some(part) => self.add(&name, part),
+            None => Err(Error::malformed(format!("a view of storage `{}` lies beyond its end", Shown(&name)))),
+        }
     }
 
     fn blob(&self, record: RecordId) -> Option<&Blob> {

@@ -5,12 +5,14 @@ mod gunzip;
 mod onnx;
 mod refusal;
 mod sniff;
+mod tar;
 mod zip;
 
 pub(crate) use blobs::Blobs;
 pub(crate) use gunzip::gunzip;
 pub(crate) use refusal::refusal;
 pub(crate) use sniff::{Kind, sniff};
+pub(crate) use tar::tar_members;
 pub(crate) use zip::{Archive, ArchiveKind};
 
 #[cfg(test)]

@@ -8,7 +8,7 @@
     clippy::cast_possible_wrap
 )]
 
-use super::graph::{GlobalId, GlobalName, Graph, Made, NodeId, Repr};
+use super::graph::{GlobalId, GlobalName, Graph, LongBytes, Made, NodeId, Repr};
 use super::key::Keys;
 use super::literal::Integer;
 use super::names::{Names, StringId};
@@ -47,6 +47,7 @@ impl Builder {
             pairs: Sequences::with_capacity(0),
             text: String::with_capacity(len / 4),
             raw: Vec::new(),
+            long_bytes: Vec::new(),
             surrogates: Vec::new(),
             objects: Vec::new(),
             globals: Vec::new(),
@@ -177,7 +178,14 @@ impl Builder {
         self.add(Repr::PyString(span))
     }
 
-    pub(super) fn bytes(&mut self, bytes: &[u8]) -> Result<NodeId, Error> {
+    /// A byte string, whose last byte lies in front of `end` in the pickle.
+    pub(super) fn bytes(&mut self, bytes: &[u8], end: usize) -> Result<NodeId, Error> {
+        if bytes.len() >= LongBytes::LEAST {
+            let offset = Span::new(end.saturating_sub(bytes.len()), 0)?.start();
+            let index = Span::new(self.graph.long_bytes.len(), 0)?.start();
+            self.graph.long_bytes.push(LongBytes { offset, bytes: bytes.into() });
+            return self.add(Repr::LongBytes(index));
+        }
         let span = self.push_raw(bytes)?;
         self.add(Repr::Bytes(span))
     }

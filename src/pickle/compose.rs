@@ -17,12 +17,15 @@ use super::sequence::{Sequences, Span};
 use crate::error::Error;
 use crate::limits::Limits;
 
+/// Module, name, and whether it was [made](Graph::is_made).
+type GlobalKey = (Box<str>, Box<str>, bool);
+
 /// A graph to which pickles and nodes are added.
 #[derive(Debug)]
 pub(crate) struct Composer {
     graph: Graph,
-    /// By module, name and whether a pickle mentions it. Filled when it is first needed.
-    globals: Option<HashMap<(Box<str>, Box<str>, bool), GlobalId>>,
+    /// Filled when it is first needed.
+    globals: Option<HashMap<GlobalKey, GlobalId>>,
     allowed_nodes: u64,
 }
 
@@ -62,6 +65,7 @@ impl Composer {
             nodes: first.saturating_sub(constants),
             text: self.graph.text.len(),
             raw: self.graph.raw.len(),
+            long_bytes: self.graph.long_bytes.len(),
             refs: self.graph.refs.lengths(),
             pairs: self.graph.pairs.lengths(),
             surrogates: self.graph.surrogates.len(),
@@ -83,6 +87,7 @@ impl Composer {
         }
         self.graph.text.push_str(&graph.text);
         self.graph.raw.extend_from_slice(&graph.raw);
+        self.graph.long_bytes.extend_from_slice(&graph.long_bytes);
         self.graph.refs.splice(&graph.refs, |&id| shift.id(id))?;
         self.graph.pairs.splice(&graph.pairs, |&(key, value)| Ok((shift.id(key)?, shift.id(value)?)))?;
         for &(text, raw) in &graph.surrogates {
@@ -136,7 +141,7 @@ impl Composer {
         Ok(ids)
     }
 
-    fn known_globals(&mut self) -> &mut HashMap<(Box<str>, Box<str>, bool), GlobalId> {
+    fn known_globals(&mut self) -> &mut HashMap<GlobalKey, GlobalId> {
         let graph = &self.graph;
         self.globals.get_or_insert_with(|| {
             let key = |id: GlobalId| {
@@ -247,11 +252,44 @@ impl Composer {
     }
 }
 
+impl Composer {
+    /// Frees the long byte strings among these nodes that nothing else mentions more than once: what they held was
+    /// taken out of them.
+    pub(crate) fn forget_bytes(&mut self, nodes: &[NodeId]) {
+        let mut mentions: HashMap<NodeId, usize> = nodes.iter().map(|&node| (node, 0)).collect();
+        let Graph { refs, pairs, objects, nodes: reprs, .. } = &self.graph;
+        let mut mention = |node: NodeId| {
+            if let Some(count) = mentions.get_mut(&node) {
+                *count = count.saturating_add(1);
+            }
+        };
+        refs.all().for_each(|&node| mention(node));
+        pairs.all().for_each(|&(key, value)| {
+            mention(key);
+            mention(value);
+        });
+        objects.iter().for_each(|object| mention(object.args));
+        reprs.iter().for_each(|repr| match *repr {
+            Repr::Call { args, .. } => mention(args),
+            Repr::Persistent { id, .. } => mention(id),
+            _ => {}
+        });
+        for node in mentions.into_iter().filter(|&(_, count)| count <= 1).map(|(node, _)| node) {
+            if let Some(Repr::LongBytes(index)) = self.graph.repr(node)
+                && let Some(long) = self.graph.long_bytes.get_mut(index as usize)
+            {
+                long.bytes = Box::default();
+            }
+        }
+    }
+}
+
 /// How far everything of a graph lies behind its own numbers once it is part of another.
 struct Shift {
     nodes: usize,
     text: usize,
     raw: usize,
+    long_bytes: usize,
     /// Of the shared vector, and of the vectors that moved out.
     refs: (usize, usize),
     pairs: (usize, usize),
@@ -311,6 +349,7 @@ impl Shift {
             Repr::SurrogateStr(index) => Repr::SurrogateStr(Self::index(index, self.surrogates)?),
             Repr::PyString(span) => Repr::PyString(self.raw(span)?),
             Repr::Bytes(span) => Repr::Bytes(self.raw(span)?),
+            Repr::LongBytes(index) => Repr::LongBytes(Self::index(index, self.long_bytes)?),
             Repr::ByteArray(span) => Repr::ByteArray(self.raw(span)?),
             Repr::Tuple(span) => Repr::Tuple(self.refs(span)?),
             Repr::List(span) => Repr::List(self.refs(span)?),
@@ -382,8 +421,7 @@ mod tests {
 
     #[test]
     fn the_limit_on_nodes_counts_all_parts() {
-        let mut limits = Limits::default();
-        limits.nodes = 5;
+        let limits = Limits { nodes: 5, ..Limits::default() };
         let one = graph(b"(lX\x01\x00\x00\x00aaX\x01\x00\x00\x00ba.");
         let mut composer = Composer::new(&limits);
         composer.splice(&one, "a").unwrap();

@@ -152,6 +152,8 @@ pub(super) enum Repr {
     PyString(Span),
     /// `raw`
     Bytes(Span),
+    /// Index into `long_bytes`.
+    LongBytes(u32),
     /// `raw`
     ByteArray(Span),
     /// `refs`
@@ -195,7 +197,7 @@ impl Repr {
             Self::Float(_) => "float",
             Self::Str(_) | Self::SurrogateStr(_) => "str",
             Self::PyString(_) => "str of Python 2",
-            Self::Bytes(_) => "bytes",
+            Self::Bytes(_) | Self::LongBytes(_) => "bytes",
             Self::ByteArray(_) => "bytearray",
             Self::Tuple(_) => "tuple",
             Self::List(_) => "list",
@@ -238,6 +240,18 @@ impl GlobalName {
     }
 }
 
+/// A byte string that is long enough to be worth freeing by itself: a storage within a pickle.
+#[derive(Clone, Debug)]
+pub(super) struct LongBytes {
+    /// Where it lies in the pickle.
+    pub(super) offset: u32,
+    pub(super) bytes: Box<[u8]>,
+}
+
+impl LongBytes {
+    pub(super) const LEAST: usize = 4096;
+}
+
 /// The nodes that came of one pickle: from `first` on, up to the next part.
 #[derive(Clone, Debug)]
 pub(super) struct Part {
@@ -254,6 +268,7 @@ pub(crate) struct Graph {
     pub(super) pairs: Sequences<(NodeId, NodeId)>,
     pub(super) text: String,
     pub(super) raw: Vec<u8>,
+    pub(super) long_bytes: Vec<LongBytes>,
     /// Text and bytes of strings with lone surrogates.
     pub(super) surrogates: Vec<(Span, Span)>,
     pub(super) objects: Vec<ObjectData>,
@@ -291,6 +306,9 @@ impl Graph {
             }
             Repr::PyString(span) => Node::PyString(self.raw(span)),
             Repr::Bytes(span) => Node::Bytes(self.raw(span)),
+            Repr::LongBytes(index) => {
+                Node::Bytes(self.long_bytes.get(index as usize).map(|long| &*long.bytes).unwrap_or_default())
+            }
             Repr::ByteArray(span) => Node::ByteArray(self.raw(span)),
             Repr::Tuple(span) => Node::Tuple(self.refs.get(span)),
             Repr::List(span) => Node::List(self.refs.get(span)),
@@ -421,6 +439,18 @@ impl Graph {
     pub(crate) fn named(mut self, name: &str) -> Self {
         self.parts = vec![Part { first: 0, name: name.into() }];
         self
+    }
+
+    /// Where a byte string lies in its pickle, if it is a long one.
+    pub(crate) fn place_of_bytes(&self, id: NodeId) -> Option<std::ops::Range<u64>> {
+        match self.repr(id)? {
+            Repr::LongBytes(index) => {
+                let long = self.long_bytes.get(index as usize)?;
+                let start = u64::from(long.offset);
+                Some(start..start.saturating_add(long.bytes.len() as u64))
+            }
+            _ => None,
+        }
     }
 
     /// Which part of a composed graph a node belongs to; 0 in the graph of one pickle. What was added between two parts

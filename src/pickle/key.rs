@@ -186,7 +186,7 @@ fn hashing(graph: &Graph, id: NodeId) -> Hashing {
         Repr::Str(span) | Repr::PyString(span) | Repr::Bytes(span) | Repr::BigInt(span) => {
             if span.range().len() > Keys::LONG { Hashing::Interned } else { Hashing::Direct }
         }
-        Repr::SurrogateStr(_) | Repr::Tuple(_) => Hashing::Interned,
+        Repr::LongBytes(_) | Repr::SurrogateStr(_) | Repr::Tuple(_) => Hashing::Interned,
         Repr::List(_) | Repr::Dict(_) | Repr::Set(_) | Repr::ByteArray(_) => Hashing::Never,
         Repr::None
         | Repr::Bool(_)
@@ -219,6 +219,9 @@ fn content(graph: &Graph, id: NodeId) -> Key<'_> {
             if std::str::from_utf8(raw).is_ok() { Key::Text(raw) } else { Key::PyString(raw) }
         }
         Repr::Bytes(span) => Key::Bytes(graph.raw(span)),
+        Repr::LongBytes(index) => {
+            Key::Bytes(graph.long_bytes.get(index as usize).map(|long| &*long.bytes).unwrap_or_default())
+        }
         Repr::Global(id) => Key::Global(id),
         Repr::Extension(code) => Key::Extension(code),
         _ => Key::Same(id),

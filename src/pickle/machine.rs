@@ -110,7 +110,7 @@ impl Machine<'_> {
             Instruction::RawUnicodeEscape(line) => self.builder.text(&literal::raw_unicode_escape(line)?)?,
             Instruction::PyString(bytes) => self.builder.py_string(bytes)?,
             Instruction::QuotedString(line) => self.builder.py_string(&literal::quoted_string(line)?)?,
-            Instruction::Bytes(bytes) => self.builder.bytes(bytes)?,
+            Instruction::Bytes(bytes) => self.builder.bytes(bytes, self.decoder.consumed())?,
             Instruction::ByteArray(bytes) => self.builder.byte_array(bytes)?,
             Instruction::EmptyTuple => NodeId::EMPTY_TUPLE,
             Instruction::Tuple1 => self.tuple_of::<1>()?,

@@ -123,6 +123,11 @@ impl<T: Copy> Sequences<T> {
         Ok(moved)
     }
 
+    /// Every element of every sequence.
+    pub(super) fn all(&self) -> impl Iterator<Item = &T> {
+        self.shared.iter().chain(self.moved.iter().flatten())
+    }
+
     /// How many elements are shared, and how many sequences have moved out.
     pub(super) fn lengths(&self) -> (usize, usize) {
         (self.shared.len(), self.moved.len())

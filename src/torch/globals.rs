@@ -77,6 +77,16 @@ pub(crate) enum StorageType {
     Untyped,
 }
 
+impl StorageType {
+    /// The size in bytes of an element.
+    pub(super) fn itemsize(self) -> u64 {
+        match self {
+            Self::Typed(dtype) => u64::try_from(dtype.itemsize()).unwrap_or(1),
+            Self::Untyped => 1,
+        }
+    }
+}
+
 /// Calls that stand for a plain value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Builder {

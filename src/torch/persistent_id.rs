@@ -76,10 +76,7 @@ pub(crate) fn storage_id<'g>(
     let key = storage_key(graph, form, key)?;
     let location =
         ascii_or_text(graph, location).ok_or_else(|| Error::malformed("the storage's location is not text"))?;
-    let itemsize = match storage_type {
-        StorageType::Typed(dtype) => u64::try_from(dtype.itemsize()).unwrap_or(u64::MAX),
-        StorageType::Untyped => 1,
-    };
+    let itemsize = storage_type.itemsize();
     let declared_numel = elements(graph, &key, numel, "numel")?;
     let nbytes = declared_numel
         .checked_mul(itemsize)
@@ -146,22 +143,14 @@ impl StorageTypes {
 
     #[inline]
     fn of(&self, graph: &Graph, id: NodeId) -> Result<StorageType, Error> {
-        let Some(global) = graph.as_global(id) else {
-            return Err(Error::malformed(format!("the storage type is a {}, not a class", graph.kind_name(id))));
-        };
-        self.0.get(global.index()).copied().flatten().ok_or_else(|| {
-            let (module, name) = graph.global(global);
-            Error::malformed(format!("`{}.{}` is not a storage class that torch writes", Shown(module), Shown(name)))
-        })
+        let known = graph.as_global(id).and_then(|global| self.0.get(global.index()).copied().flatten());
+        known.ok_or_else(|| no_storage_class(graph, id))
     }
 
     /// The size in bytes of the elements of the storage that an id names; 1 if it is no id of a storage.
     pub(crate) fn itemsize(&self, graph: &Graph, id: NodeId) -> u64 {
-        let storage_type = graph.as_tuple(id).and_then(|items| self.of(graph, *items.get(1)?).ok());
-        match storage_type {
-            Some(StorageType::Typed(dtype)) => u64::try_from(dtype.itemsize()).unwrap_or(1),
-            Some(StorageType::Untyped) | None => 1,
-        }
+        let class = graph.as_tuple(id).and_then(|items| items.get(1));
+        class.and_then(|&class| self.of(graph, class).ok()).map_or(1, StorageType::itemsize)
     }
 
     /// The storage type of an id that [`storage_id`] has accepted.
@@ -170,4 +159,21 @@ impl StorageTypes {
         let items = graph.as_tuple(graph.as_persistent(persistent)?)?;
         self.of(graph, *items.get(1)?).ok()
     }
+}
+
+/// The size in bytes of the elements of a storage class.
+pub(crate) fn class_itemsize(graph: &Graph, class: NodeId) -> Result<u64, Error> {
+    let known = graph.as_global(class).and_then(|global| globals::storage_type(graph.global(global).1));
+    known.map(StorageType::itemsize).ok_or_else(|| no_storage_class(graph, class))
+}
+
+#[cold]
+fn no_storage_class(graph: &Graph, id: NodeId) -> Error {
+    Error::malformed(match graph.as_global(id) {
+        None => format!("the storage type is a {}, not a class", graph.kind_name(id)),
+        Some(global) => {
+            let (module, name) = graph.global(global);
+            format!("`{}.{}` is not a storage class that torch writes", Shown(module), Shown(name))
+        }
+    })
 }

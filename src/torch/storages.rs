@@ -58,7 +58,9 @@ impl Stores {
 
     /// Says where a part has its storages. Parts are named in order.
     pub(crate) fn set_part(&mut self, part: usize, store: usize) {
-        self.of_part.resize(part.saturating_add(1), store);
+        // Parts that were not named have no storages.
+        self.of_part.resize(part, usize::MAX);
+        self.of_part.push(store);
     }
 
     /// Adds the places of a graph that is spliced into another as its parts from `first` on.
@@ -94,8 +96,9 @@ pub(super) fn resolve(
     let mut records: Option<(usize, Arc<dyn Records>)> = None;
     for (node, id) in graph.persistents() {
         let place = |error: Error| in_place(error, graph, node);
+        // Where the id was written, which a reference may have been taken from.
         let (number, store) = stores
-            .of_part(graph.part(node))
+            .of_part(graph.part(id))
             .ok_or_else(|| place(Error::malformed("the pickle refers to a storage, but this file has none")))?;
         let records = match &records {
             Some((of, records)) if *of == number => records,
@@ -205,7 +208,7 @@ fn data(
 }
 
 /// Says where in the pickle, and in which tensor, something is wrong.
-pub(super) fn in_place(error: Error, graph: &Graph, node: NodeId) -> Error {
+pub(crate) fn in_place(error: Error, graph: &Graph, node: NodeId) -> Error {
     let error = match graph.offset(node) {
         Some(offset) => error.at(offset),
         None => error,
@@ -219,6 +222,11 @@ pub(super) fn in_place(error: Error, graph: &Graph, node: NodeId) -> Error {
         Node::Object(object) => error.in_opcode(object.made.opcode()),
         _ => error,
     };
+    in_tensor_at(error, graph, node)
+}
+
+/// Says in which tensor something is wrong that lies elsewhere.
+pub(crate) fn in_tensor_at(error: Error, graph: &Graph, node: NodeId) -> Error {
     match locate(graph, node) {
         Some(path) => error.in_tensor(&path),
         None => error,

@@ -49,7 +49,7 @@ fn devices(weights: &StateDict) -> Vec<String> {
 }
 
 #[test]
-fn case_097_every_tag_is_kept_as_it_is() {
+pub(crate) fn case_097_every_tag_is_kept_as_it_is() {
     let weights = load(&TAGS, None).unwrap();
     assert_eq!(devices(&weights), TAGS);
     for (tag, tensor) in &weights {
@@ -63,7 +63,7 @@ fn case_097_every_tag_is_kept_as_it_is() {
 }
 
 #[test]
-fn case_097_a_device_that_does_not_exist_is_named_with_tensor_and_remedy() {
+pub(crate) fn case_097_a_device_that_does_not_exist_is_named_with_tensor_and_remedy() {
     for tag in TAGS {
         let opened = LoadOptions::new().available([Device::Cpu, Device::Meta]).open_bytes(tagged(&[tag]));
         // torch does not know `cpu:0`; here main memory has no numbers.
@@ -93,7 +93,7 @@ fn case_097_a_device_that_does_not_exist_is_named_with_tensor_and_remedy() {
 }
 
 #[test]
-fn case_098_everything_on_the_cpu() {
+pub(crate) fn case_098_everything_on_the_cpu() {
     let owned = String::from("cpu");
     for weights in [
         load(&TAGS, "cpu"),
@@ -112,7 +112,7 @@ fn case_098_everything_on_the_cpu() {
 }
 
 #[test]
-fn case_099_maps_match_whole_tags() {
+pub(crate) fn case_099_maps_match_whole_tags() {
     let tags = ["cuda:0", "cuda:5", "cpu"];
     let forms: [MapLocation<'_>; 7] = [
         [("cuda:0", "cpu")].into(),
@@ -137,7 +137,7 @@ fn case_099_maps_match_whole_tags() {
 }
 
 #[test]
-fn case_100_a_closure_is_called_once_per_storage_and_may_borrow() {
+pub(crate) fn case_100_a_closure_is_called_once_per_storage_and_may_borrow() {
     let shared = TensorCall::new(&StorageId::new("FloatStorage", "0", 3).location("cuda:1"), &[1]);
     let other = TensorCall::new(&StorageId::new("DoubleStorage", "k", 2), &[2]).code();
     let code = dict([("a", shared.code()), ("b", shared.at(2, &[1]).code()), ("c", other)]);
@@ -167,7 +167,7 @@ fn case_100_a_closure_is_called_once_per_storage_and_may_borrow() {
 
 /// No byte of the data is looked at: it is damaged. The record has to be there, as in torch.
 #[test]
-fn case_101_on_meta_nothing_is_read() {
+pub(crate) fn case_101_on_meta_nothing_is_read() {
     let path = fixture("refused/x_flipped_bit.pt");
     let weights = LoadOptions::new().map_location("meta").verify_checksums(true).load_state_dict(&path).unwrap();
     for tensor in weights.values() {
@@ -184,7 +184,7 @@ fn case_101_on_meta_nothing_is_read() {
 }
 
 #[test]
-fn malformed_devices_are_errors_that_name_them() {
+pub(crate) fn malformed_devices_are_errors_that_name_them() {
     for text in ["", "CPU", "cuda:x", "cuda:", "cuda0", "gpu", "cuda:-1", "cuda:1:2", "cuda :0"] {
         let all = load(&["cpu"], text).unwrap_err();
         assert_eq!(all.kind(), ErrorKind::Caller);
@@ -197,7 +197,7 @@ fn malformed_devices_are_errors_that_name_them() {
 }
 
 #[test]
-fn case_102_mapped_and_owned_files_agree() {
+pub(crate) fn case_102_mapped_and_owned_files_agree() {
     let path = fixture("zip/torch-2.15/trained_cnn_cuda.pt");
     let mapped = load_state_dict(&path, None).unwrap();
     let owned = LoadOptions::new().backing(Backing::Owned).load_state_dict(&path).unwrap();

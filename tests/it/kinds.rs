@@ -21,7 +21,7 @@ fn sha256(bytes: &[u8]) -> String {
 }
 
 #[test]
-fn case_059_a_call_of_system_is_an_object_and_nothing_runs() {
+pub(crate) fn case_059_a_call_of_system_is_an_object_and_nothing_runs() {
     let mark = std::env::temp_dir().join(format!("torch-checkpoint-ran-{}", std::process::id()));
     let command = format!("touch {}", mark.display());
     for (module, name) in [("posix", "system"), ("os", "system"), ("builtins", "eval"), ("__builtin__", "print")] {
@@ -35,7 +35,7 @@ fn case_059_a_call_of_system_is_an_object_and_nothing_runs() {
 }
 
 #[test]
-fn case_061_an_ordered_dict_of_python_2_and_3_has_the_same_entries() {
+pub(crate) fn case_061_an_ordered_dict_of_python_2_and_3_has_the_same_entries() {
     let entries = [("b", 1), ("a", 2)];
     let pairs = |pair: fn([Code; 2]) -> Code| {
         reduce(
@@ -62,7 +62,7 @@ fn case_061_an_ordered_dict_of_python_2_and_3_has_the_same_entries() {
 }
 
 #[test]
-fn case_063_plain_values_are_plain() {
+pub(crate) fn case_063_plain_values_are_plain() {
     let items = list([
         int(-7),
         text("ä"),
@@ -85,7 +85,7 @@ fn case_063_plain_values_are_plain() {
 
 /// torch's own numbers, from `fixtures/make/dequantised.py`.
 #[test]
-fn case_074_dequantised_tensors_are_torchs_bit_for_bit() {
+pub(crate) fn case_074_dequantised_tensors_are_torchs_bit_for_bit() {
     let answers = std::fs::read_to_string(fixture("dequantised.json")).unwrap();
     let answers: BTreeMap<String, BTreeMap<String, String>> = serde_json::from_str(&answers).unwrap();
     assert!(answers.values().map(BTreeMap::len).sum::<usize>() > 30);
@@ -103,7 +103,7 @@ fn case_074_dequantised_tensors_are_torchs_bit_for_bit() {
 }
 
 #[test]
-fn case_074_parameters_are_there_for_each_scheme() {
+pub(crate) fn case_074_parameters_are_there_for_each_scheme() {
     let schemes = |file: &str| -> Vec<QScheme> {
         let entries = newest(file).tensors().unwrap();
         entries.iter().filter_map(|entry| Some(entry.tensor().quantization()?.scheme())).collect()
@@ -128,7 +128,7 @@ fn quantised(qparams: Code) -> Vec<u8> {
 }
 
 #[test]
-fn case_075_parameters_in_lists_load_and_wrong_ones_are_refused() {
+pub(crate) fn case_075_parameters_in_lists_load_and_wrong_ones_are_refused() {
     let per_channel = |scales: Code, points: Code, axis: i64| {
         tuple([global("torch", "per_channel_affine"), scales, points, int(axis)])
     };
@@ -152,7 +152,7 @@ fn case_075_parameters_in_lists_load_and_wrong_ones_are_refused() {
 }
 
 #[test]
-fn case_080_tensors_of_other_devices_come_by_way_of_numpy_and_the_cpu() {
+pub(crate) fn case_080_tensors_of_other_devices_come_by_way_of_numpy_and_the_cpu() {
     for path in [
         format!("{NEWEST}/device_tensors.pt"),
         "rewritten/device_tensors_xla.pt".to_owned(),
@@ -172,7 +172,7 @@ fn case_080_tensors_of_other_devices_come_by_way_of_numpy_and_the_cpu() {
 }
 
 #[test]
-fn case_081_a_dtensor_is_its_local_part_and_says_so() {
+pub(crate) fn case_081_a_dtensor_is_its_local_part_and_says_so() {
     for (rank, rows) in [(0, 3), (1, 2)] {
         let checkpoint = newest(&format!("dtensor_rank_{rank}_of_2.pt"));
         let entries = checkpoint.tensors().unwrap();
@@ -186,7 +186,7 @@ fn case_081_a_dtensor_is_its_local_part_and_says_so() {
 }
 
 #[test]
-fn case_081_a_sharded_tensor_is_its_local_shard() {
+pub(crate) fn case_081_a_sharded_tensor_is_its_local_shard() {
     for rank in [0, 1] {
         let weights = newest(&format!("sharded_tensor_rank_{rank}_of_2.pt")).state_dict().unwrap();
         let shard = weights["weight"].shard().unwrap();
@@ -196,7 +196,7 @@ fn case_081_a_sharded_tensor_is_its_local_shard() {
 }
 
 #[test]
-fn case_081_the_tensors_of_a_wrapper_subclass_are_reachable() {
+pub(crate) fn case_081_the_tensors_of_a_wrapper_subclass_are_reachable() {
     let entries = newest("wrapper_subclasses.pt").tensors().unwrap();
     assert!(entries.iter().filter(|entry| entry.path().len() > 1).count() > 1);
 }
@@ -219,7 +219,7 @@ fn array_differences(checkpoint: &Checkpoint, wanted: &Json) -> Option<String> {
 }
 
 #[test]
-fn case_089_numpy_arrays_are_tensors_on_request() {
+pub(crate) fn case_089_numpy_arrays_are_tensors_on_request() {
     let mut compared = 0;
     for release in ["torch-1.13", "torch-2.5", "torch-2.15"] {
         for entry in std::fs::read_dir(fixture(&format!("zip/{release}"))).unwrap() {

@@ -9,6 +9,8 @@
     reason = "the crate is tests"
 )]
 
+#[path = "../support/legacy_builder.rs"]
+mod legacy_builder;
 #[path = "../support/pickle_builder.rs"]
 mod pickle_builder;
 #[path = "../support/zip_builder.rs"]
@@ -21,12 +23,16 @@ mod devices;
 mod forged;
 mod hostile;
 mod kinds;
+mod legacy;
+mod legacy_again;
 mod oracle;
+mod raw_pickle;
 #[cfg(feature = "serde-pickle")]
 mod serde_pickle;
 mod sparse;
 mod state_dict;
 mod support;
+mod tar;
 mod tensors;
 mod values;
 mod which_dict;

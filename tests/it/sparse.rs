@@ -82,7 +82,7 @@ fn refused_when_read(bytes: Vec<u8>, words: &[&str]) {
 }
 
 #[test]
-fn case_076_coordinates_in_each_form() {
+pub(crate) fn case_076_coordinates_in_each_form() {
     let dense = [[0., 1., 0., 0.], [0., 0., 0., 0.], [0., 0., 0., 6.]].concat();
     for (more, coalesced) in
         [(None, None), (Some(none()), None), (Some(bool(true)), Some(true)), (Some(bool(false)), Some(false))]
@@ -99,7 +99,7 @@ fn case_076_coordinates_in_each_form() {
 }
 
 #[test]
-fn case_076_compressed_rows_and_columns() {
+pub(crate) fn case_076_compressed_rows_and_columns() {
     let rows = only(&open(compressed("sparse_csr", &[0, 2, 2, 3], &[1, 3, 0], &[1., 2., 3.])));
     assert_eq!(rows.to_dense().unwrap().to_vec::<f32>().unwrap(), [0., 1., 0., 2., 0., 0., 0., 0., 3., 0., 0., 0.]);
     assert_eq!(rows.components().map(|(name, _)| name).collect::<Vec<_>>(), ["crow_indices", "col_indices", "values"]);
@@ -113,7 +113,7 @@ fn case_076_compressed_rows_and_columns() {
 }
 
 #[test]
-fn case_076_blocks_of_one_and_of_four() {
+pub(crate) fn case_076_blocks_of_one_and_of_four() {
     for (name, key) in [("bsr", "1x1_int64"), ("bsr", "2x2_int32"), ("bsc", "1x1_int32"), ("bsc", "2x2_int64")] {
         let checkpoint = LoadOptions::new().open(fixture(&format!("zip/torch-2.15/sparse_{name}.pt"))).unwrap();
         let blocks = tensor(&checkpoint, key);
@@ -127,7 +127,7 @@ fn case_076_blocks_of_one_and_of_four() {
 }
 
 #[test]
-fn the_forms_of_older_releases_and_of_torchscript() {
+pub(crate) fn the_forms_of_older_releases_and_of_torchscript() {
     let (crow, col) = (i64_tensor("0", &[3]), i64_tensor("1", &[2]));
     let values = TensorCall::new(&StorageId::new("FloatStorage", "2", 2), &[2]).requires_grad().code();
     let storages = [i64s(&[0, 1, 2]), i64s(&[1, 0]), f32s(&[5., 7.])];
@@ -153,7 +153,7 @@ fn the_forms_of_older_releases_and_of_torchscript() {
 }
 
 #[test]
-fn case_077_coordinates_out_of_range() {
+pub(crate) fn case_077_coordinates_out_of_range() {
     refused_when_read(coo(&[0, 3, 1, 2], &[1., 2.], None), &["indices", "[0, 1] is 3", "dimension 0", "size 3"]);
     refused_when_read(coo(&[0, 1, 4, 2], &[1., 2.], None), &["indices", "[1, 0] is 4", "dimension 1", "size 4"]);
     refused_when_read(coo(&[0, 1, -1, 2], &[1., 2.], None), &["indices", "[1, 0] is -1"]);
@@ -161,7 +161,7 @@ fn case_077_coordinates_out_of_range() {
 }
 
 #[test]
-fn case_077_compressed_indices_that_do_not_add_up() {
+pub(crate) fn case_077_compressed_indices_that_do_not_add_up() {
     let rows = |starts: &[i64], others: &[i64]| compressed("sparse_csr", starts, others, &[1., 2.]);
     refused_when_read(rows(&[1, 1, 2, 2], &[0, 1]), &["crow_indices", "start at 1"]);
     refused_when_read(rows(&[0, 2, 1, 2], &[0, 1]), &["crow_indices", "decrease from 2 to 1"]);
@@ -177,7 +177,7 @@ fn case_077_compressed_indices_that_do_not_add_up() {
 
 /// What needs no data is refused when the file is opened.
 #[test]
-fn case_077_parts_that_do_not_fit_together() {
+pub(crate) fn case_077_parts_that_do_not_fit_together() {
     let with = |indices: Code, values: Code, sizes: &[i64]| {
         let parts = vec![indices, values, size(sizes)];
         refusal(file(&sparse("sparse_coo", parts), &[i64s(&[0, 1]), f32s(&[1., 2.])]))
@@ -210,7 +210,7 @@ fn case_077_parts_that_do_not_fit_together() {
 
 /// Four bytes that claim to be a matrix of exabytes cost nothing until they are wanted dense, and then a limit stops them.
 #[test]
-fn absurd_sizes_are_a_limit_not_an_allocation() {
+pub(crate) fn absurd_sizes_are_a_limit_not_an_allocation() {
     for sizes in [[1 << 20, 1 << 21], [1 << 40, 1 << 40], [i64::MAX, i64::MAX]] {
         let parts = vec![i64_tensor("0", &[2, 1]), f32_tensor("1", &[1]), size(&sizes)];
         let tensor = only(&open(file(&sparse("sparse_coo", parts), &[i64s(&[1, 1]), f32s(&[1.])])));
@@ -232,7 +232,7 @@ fn absurd_sizes_are_a_limit_not_an_allocation() {
 }
 
 #[test]
-fn plain_readers_say_which_method_reads_the_tensor() {
+pub(crate) fn plain_readers_say_which_method_reads_the_tensor() {
     let sparse = only(&open(coo(&[0, 1], &[1.], None)));
     let nested = only(&open(views(&[2], &[1], &[0], 2)));
     for (tensor, word) in [(&sparse, "to_dense()"), (&nested, "unbind()")] {
@@ -256,7 +256,7 @@ fn plain_readers_say_which_method_reads_the_tensor() {
 }
 
 #[test]
-fn a_detached_sparse_tensor_needs_no_file() {
+pub(crate) fn a_detached_sparse_tensor_needs_no_file() {
     let copy = only(&open(coo(&[0, 2, 1, 3], &[1., 2.], Some(bool(true))))).detach().unwrap();
     assert_eq!((copy.layout(), copy.is_coalesced(), copy.nnz()), (Layout::SparseCoo, Some(true), Some(2)));
     let dense = copy.to_dense().unwrap();
@@ -303,7 +303,7 @@ fn components(bytes: Vec<u8>) -> Vec<(Vec<usize>, Vec<f32>)> {
 }
 
 #[test]
-fn case_078_nested_tensors_of_views() {
+pub(crate) fn case_078_nested_tensors_of_views() {
     let found = components(views(&[2, 0, 3], &[1, 1, 2], &[4, 99, 1], 6));
     let wanted = [(vec![2], vec![4., 5.]), (vec![0], vec![]), (vec![3], vec![1., 3., 5.])];
     assert_eq!(found, wanted);
@@ -316,7 +316,7 @@ fn case_078_nested_tensors_of_views() {
 }
 
 #[test]
-fn case_078_jagged_tensors() {
+pub(crate) fn case_078_jagged_tensors() {
     let found = components(jagged(&[0, 1, 1, 6], None, 1));
     assert_eq!(found[0], (vec![1, 2], vec![0., 1.]));
     assert_eq!(found[1], (vec![0, 2], vec![]));
@@ -343,7 +343,7 @@ fn case_078_jagged_tensors() {
 
 /// Few bytes cannot present themselves as many components.
 #[test]
-fn expanded_nested_sizes_are_refused() {
+pub(crate) fn expanded_nested_sizes_are_refused() {
     let expanded = |key: &str, size: &[i64], stride: &[i64]| {
         TensorCall::new(&StorageId::new("LongStorage", key, 1), size).at(0, stride).code()
     };
@@ -359,7 +359,7 @@ fn expanded_nested_sizes_are_refused() {
 }
 
 #[test]
-fn sparse_and_nested_tensors_do_not_nest() {
+pub(crate) fn sparse_and_nested_tensors_do_not_nest() {
     let inner = sparse("sparse_coo", vec![i64_tensor("0", &[1, 1]), f32_tensor("1", &[1]), size(&[2])]);
     let outer = sparse("sparse_coo", vec![i64_tensor("0", &[1, 1]), inner, size(&[1, 2])]);
     let error = refusal(file(&outer, &[i64s(&[0]), f32s(&[1.])]));

@@ -27,7 +27,7 @@ fn weights() -> StateDict {
 const NAMES: [&str; 5] = ["encoder.weight", "encoder.bias", "encoder2.weight", "decoder.weight", "alone"];
 
 #[test]
-fn it_keeps_the_order_of_the_file() {
+pub(crate) fn it_keeps_the_order_of_the_file() {
     let weights = weights();
     assert_eq!((weights.len(), weights.is_empty()), (5, false));
     assert_eq!(weights.keys().collect::<Vec<_>>(), NAMES);
@@ -45,7 +45,7 @@ fn it_keeps_the_order_of_the_file() {
 }
 
 #[test]
-fn names_are_looked_up() {
+pub(crate) fn names_are_looked_up() {
     let weights = weights();
     assert!(weights.get("encoder.bias").is_some() && weights.get("encoder").is_none() && weights.get("").is_none());
     assert!(weights.contains_key("alone") && !weights.contains_key("absent"));
@@ -61,7 +61,7 @@ fn indexing_with_a_wrong_name_panics_with_the_nearest_names() {
 }
 
 #[test]
-fn require_says_what_is_wrong() {
+pub(crate) fn require_says_what_is_wrong() {
     let weights = weights();
     assert_eq!(weights.require("encoder.weight", DType::Float32, &[2, 2]).unwrap().numel(), 4);
     let missing = weights.require("encoder.weigth", DType::Float32, &[2, 2]).unwrap_err();
@@ -78,7 +78,7 @@ fn require_says_what_is_wrong() {
 }
 
 #[test]
-fn check_is_torchs_strict_loading() {
+pub(crate) fn check_is_torchs_strict_loading() {
     let weights = weights();
     assert!(weights.check(NAMES).is_empty());
     let mismatch = weights.check(["new", "alone", "encoder.bias", "alone", String::from("other").as_str()]);
@@ -89,7 +89,7 @@ fn check_is_torchs_strict_loading() {
 }
 
 #[test]
-fn case_093_tied_names_are_grouped() {
+pub(crate) fn case_093_tied_names_are_grouped() {
     let weights = weights();
     assert_eq!(weights.tied(), [vec!["encoder.weight", "decoder.weight"], vec!["encoder.bias", "encoder2.weight"]]);
     assert_eq!(weights["encoder.weight"].storage(), weights["decoder.weight"].storage());
@@ -98,7 +98,7 @@ fn case_093_tied_names_are_grouped() {
 }
 
 #[test]
-fn prefixes_take_whole_pieces() {
+pub(crate) fn prefixes_take_whole_pieces() {
     let weights = weights();
     assert_eq!(weights.prefix("encoder").keys().collect::<Vec<_>>(), ["weight", "bias"]);
     assert_eq!(weights.prefix("encoder.").keys().collect::<Vec<_>>(), ["weight", "bias"]);
@@ -111,7 +111,7 @@ fn prefixes_take_whole_pieces() {
 }
 
 #[test]
-fn a_prefix_is_stripped_from_the_names_that_have_it() {
+pub(crate) fn a_prefix_is_stripped_from_the_names_that_have_it() {
     let stripped = weights().strip_prefix("encoder.").unwrap();
     assert_eq!(stripped.keys().collect::<Vec<_>>(), ["weight", "bias", "encoder2.weight", "decoder.weight", "alone"]);
     assert_eq!(stripped["bias"].as_slice::<f32>().unwrap(), [5.0, 6.0]);
@@ -125,7 +125,7 @@ fn a_prefix_is_stripped_from_the_names_that_have_it() {
 }
 
 #[test]
-fn case_090_metadata_is_no_item() {
+pub(crate) fn case_090_metadata_is_no_item() {
     let weights = weights();
     assert!(weights.get("_metadata").is_none() && weights.others().all(|(name, _)| name != "_metadata"));
     let metadata = weights.metadata().unwrap();
@@ -138,7 +138,7 @@ fn case_090_metadata_is_no_item() {
 }
 
 #[test]
-fn case_094_what_is_no_tensor_is_kept() {
+pub(crate) fn case_094_what_is_no_tensor_is_kept() {
     let weights = weights();
     let others: Vec<(&str, Kind)> = weights.others().map(|(name, value)| (name, value.kind())).collect();
     assert_eq!(
@@ -159,7 +159,7 @@ fn case_094_what_is_no_tensor_is_kept() {
 
 /// Names as the module's own `state_dict()` gives them.
 #[test]
-fn case_092_a_whole_module() {
+pub(crate) fn case_092_a_whole_module() {
     let t = || f32_tensor("0", &[1]);
     let unsaved = reduce(global("__builtin__", "set"), [list([text("cache")])]);
     let bn = object(
@@ -188,7 +188,7 @@ fn case_092_a_whole_module() {
 
 /// Quantised modules pickle a state of their own form: what they hold is listed where they stand.
 #[test]
-fn a_module_of_another_form_is_not_left_out() {
+pub(crate) fn a_module_of_another_form_is_not_left_out() {
     let odd = object("torch.ao.nn.quantized", "Linear", tuple([f32_tensor("0", &[1]), dict([]), bool(false)]));
     let children = dict([("fc", parameter(f32_tensor("0", &[1]), true)), ("odd", odd), ("gone", none())]);
     let root = module("Net", dict([("p", parameter(f32_tensor("0", &[1]), true))]), dict([]), children);
@@ -203,7 +203,7 @@ fn a_module_of_another_form_is_not_left_out() {
 
 /// A state dict without tensors would look like a model without weights.
 #[test]
-fn a_module_that_packs_all_its_tensors_is_an_error() {
+pub(crate) fn a_module_that_packs_all_its_tensors_is_an_error() {
     let packed = [
         ("_parameters", dict([])),
         ("_buffers", dict([])),

@@ -28,7 +28,7 @@ fn view(size: &[i64], offset: i64, stride: &[i64]) -> TensorCall {
 }
 
 #[test]
-fn case_064_strided_views_have_their_values() {
+pub(crate) fn case_064_strided_views_have_their_values() {
     let checkpoint = over_arange([
         ("plain", view(&[2, 3], 0, &[3, 1])),
         ("transposed", view(&[3, 2], 0, &[1, 3])),
@@ -62,7 +62,7 @@ fn case_064_strided_views_have_their_values() {
 
 /// Four bytes that present themselves as an exabyte: only materialising them is refused.
 #[test]
-fn case_064_an_expanded_tensor_is_bounded() {
+pub(crate) fn case_064_an_expanded_tensor_is_bounded() {
     let call = TensorCall::new(&StorageId::new("FloatStorage", "0", 1), &[1 << 29, 1 << 29]).at(0, &[0, 0]);
     let checkpoint = open(torch_file(&dict([("t", call.code())]), &[("0", &f32s(&[7.0]))]));
     let t = tensor(&checkpoint, "t");
@@ -80,7 +80,7 @@ fn case_064_an_expanded_tensor_is_bounded() {
 }
 
 #[test]
-fn case_065_sharing_is_visible() {
+pub(crate) fn case_065_sharing_is_visible() {
     let other = StorageId::new("FloatStorage", "1", 2);
     let code = list([
         view(&[2], 0, &[1]).code(),
@@ -104,7 +104,7 @@ fn case_065_sharing_is_visible() {
 }
 
 #[test]
-fn case_066_one_tensor_under_two_names() {
+pub(crate) fn case_066_one_tensor_under_two_names() {
     let code = dict([("a", memo(0, f32_tensor("0", &[2]))), ("b", get(0))]);
     let checkpoint = open(torch_file(&code, &[("0", &f32s(&[1.0, 2.0]))]));
     let root = checkpoint.root();
@@ -115,7 +115,7 @@ fn case_066_one_tensor_under_two_names() {
 }
 
 #[test]
-fn case_067_two_dtypes_over_one_record() {
+pub(crate) fn case_067_two_dtypes_over_one_record() {
     let typed = |class: &str, len| TensorCall::new(&StorageId::new(class, "0", len), &[len]).code();
     let file = |a, b, bytes: &[u8]| torch_file(&dict([("a", a), ("b", b)]), &[("0", bytes)]);
     let empty = open(file(typed("FloatStorage", 0), typed("LongStorage", 0), &[]));
@@ -130,7 +130,7 @@ fn case_067_two_dtypes_over_one_record() {
 }
 
 #[test]
-fn case_068_parameters_and_attributes() {
+pub(crate) fn case_068_parameters_and_attributes() {
     let data = f32_tensor("0", &[2]);
     let frozen = parameter(data.clone(), false);
     let with_state = reduce(
@@ -175,7 +175,7 @@ fn case_068_parameters_and_attributes() {
 }
 
 #[test]
-fn case_069_conjugate_and_negative_views_are_resolved() {
+pub(crate) fn case_069_conjugate_and_negative_views_are_resolved() {
     let storage = StorageId::new("ComplexFloatStorage", "0", 2);
     let complex = |flags: &[&'static str]| TensorCall::new(&storage, &[2]).metadata(flags.iter().copied()).code();
     let imag = TensorCall::new(&StorageId::new("FloatStorage", "0", 4), &[2]).at(1, &[2]).metadata(["neg"]).code();
@@ -203,7 +203,7 @@ fn case_069_conjugate_and_negative_views_are_resolved() {
 }
 
 #[test]
-fn case_070_views_of_dtypes_without_a_storage_class_share() {
+pub(crate) fn case_070_views_of_dtypes_without_a_storage_class_share() {
     for (name, itemsize) in [("float8_e5m2", 1_i64), ("float8_e4m3fn", 1), ("complex32", 4)] {
         let storage = StorageId::untyped("0", 6 * itemsize);
         let part = |offset, len| TensorCall::new(&storage, &[len]).at(offset, &[2]).dtype(name).code();
@@ -246,7 +246,7 @@ fn float8(name: &str, code: u8) -> Option<f64> {
 }
 
 #[test]
-fn case_071_every_code_of_every_8_bit_float() {
+pub(crate) fn case_071_every_code_of_every_8_bit_float() {
     let codes: Vec<u8> = (0..=255).collect();
     for name in ["float8_e5m2", "float8_e4m3fn", "float8_e5m2fnuz", "float8_e4m3fnuz", "float8_e8m0fnu"] {
         let call = TensorCall::new(&StorageId::untyped("0", 256), &[256]).dtype(name).code();
@@ -268,7 +268,7 @@ fn case_071_every_code_of_every_8_bit_float() {
 }
 
 #[test]
-fn case_071_two_values_in_a_byte() {
+pub(crate) fn case_071_two_values_in_a_byte() {
     let call = TensorCall::new(&StorageId::untyped("0", 2), &[2]).dtype("float4_e2m1fn_x2").code();
     let t = tensor(&open(torch_file(&dict([("t", call)]), &[("0", &[0x21, 0xf7])])), "t");
     // Low nibble first.
@@ -277,7 +277,7 @@ fn case_071_two_values_in_a_byte() {
 }
 
 #[test]
-fn case_072_extreme_values_are_exact() {
+pub(crate) fn case_072_extreme_values_are_exact() {
     let u64s = TensorCall::new(&StorageId::untyped("0", 8), &[1]).dtype("uint64").code();
     let i64s = TensorCall::new(&StorageId::new("LongStorage", "1", 2), &[2]).code();
     let bools = TensorCall::new(&StorageId::new("BoolStorage", "2", 4), &[4]).code();
@@ -296,7 +296,7 @@ fn case_072_extreme_values_are_exact() {
 
 /// torch narrows through `float32`, which rounds twice.
 #[test]
-fn casts_round_as_torch_does() {
+pub(crate) fn casts_round_as_torch_does() {
     let value = 1.0 + 2_f64.powi(-8) + 2_f64.powi(-22);
     let call = TensorCall::new(&StorageId::new("DoubleStorage", "0", 1), &[1]).code();
     let t = tensor(&open(torch_file(&dict([("t", call)]), &[("0", &value.to_le_bytes())])), "t");
@@ -307,7 +307,7 @@ fn casts_round_as_torch_does() {
 }
 
 #[test]
-fn case_079_a_meta_tensor_of_a_terabyte_is_a_shape() {
+pub(crate) fn case_079_a_meta_tensor_of_a_terabyte_is_a_shape() {
     let checkpoint = LoadOptions::new().open(fixture("zip/torch-2.15/meta.pt")).unwrap();
     let t = tensor(&checkpoint, "terabyte");
     assert_eq!((t.shape(), t.device(), t.location()), (&[1024, 1024, 1024, 256][..], &Device::Meta, "meta"));
@@ -323,7 +323,7 @@ fn case_079_a_meta_tensor_of_a_terabyte_is_a_shape() {
 }
 
 #[test]
-fn case_082_tensors_of_old_versions() {
+pub(crate) fn case_082_tensors_of_old_versions() {
     let four = |offset, size: &[i64], stride: &[i64]| [arange().code(), int(offset), ints(size), ints(stride)];
     let oldest = reduce(global("torch._utils", "_rebuild_tensor"), four(2, &[2, 3], &[9, 3]));
     let by_state = build(reduce(global("torch", "FloatTensor"), []), tuple(four(2, &[2, 3], &[9, 3])));
@@ -341,7 +341,7 @@ fn case_082_tensors_of_old_versions() {
 }
 
 #[test]
-fn case_083_views_beyond_the_storage() {
+pub(crate) fn case_083_views_beyond_the_storage() {
     const HUGE: i64 = 1 << 62;
     let bad: [(&[i64], i64, &[i64], &str); 14] = [
         (&[25], 0, &[1], "does not fit"),
@@ -364,10 +364,7 @@ fn case_083_views_beyond_the_storage() {
         let error = refusal(torch_file(&code, &[("0", &[0; 96])]));
         says(&error, &["archive/data.pkl at byte", "(REDUCE)", "tensor `w`", word]);
         assert!(matches!(error.kind(), ErrorKind::Malformed | ErrorKind::Limit), "{error}");
-        assert_eq!(
-            (error.tensor(), error.record(), error.opcode()),
-            (Some("w"), Some("archive/data.pkl"), Some("REDUCE"))
-        );
+        assert_eq!((error.tensor(), error.opcode()), (Some("w"), Some("REDUCE")));
     }
     let too_long = view(&[1], 0, &[1]);
     let too_long = TensorCall { size: ints(&[1; 65]), stride: ints(&[1; 65]), ..too_long };
@@ -379,7 +376,7 @@ fn case_083_views_beyond_the_storage() {
 }
 
 #[test]
-fn case_083_arguments_of_the_wrong_kind() {
+pub(crate) fn case_083_arguments_of_the_wrong_kind() {
     let good = view(&[2], 0, &[1]);
     let bad: [TensorCall; 10] = [
         TensorCall { size: none(), ..good.clone() },
@@ -409,11 +406,13 @@ fn refused_id(id: &StorageId, words: &[&str]) {
     let error = refusal(torch_file(&code, &[("0", &f32s(&[1.0]))]));
     says(&error, words);
     assert_eq!(error.kind(), ErrorKind::Malformed, "{error}");
-    assert_eq!((error.opcode(), error.tensor()), (Some("BINPERSID"), Some("w")), "{error}");
+    assert_eq!(error.tensor(), Some("w"), "{error}");
+    // A legacy stream's number of elements contradicts what stands in front of the data.
+    assert!(is_on_the_legacy_stream() || error.opcode() == Some("BINPERSID"), "{error}");
 }
 
 #[test]
-fn case_084_numbers_of_elements_that_cannot_be() {
+pub(crate) fn case_084_numbers_of_elements_that_cannot_be() {
     let numel = |numel: Code| StorageId { numel, ..StorageId::new("FloatStorage", "0", 1) };
     refused_id(&numel(int(-4)), &["-4"]);
     refused_id(&numel(int(1 << 60)), &["bytes"]);
@@ -426,7 +425,7 @@ fn case_084_numbers_of_elements_that_cannot_be() {
 }
 
 #[test]
-fn case_085_persistent_ids_of_another_form() {
+pub(crate) fn case_085_persistent_ids_of_another_form() {
     let good = StorageId::new("FloatStorage", "0", 1);
     refused_id(&StorageId { more: vec![none()], ..good.clone() }, &["6 items", "has 5"]);
     refused_id(&StorageId { word: text("storages"), ..good.clone() }, &["storages"]);
@@ -446,7 +445,7 @@ fn case_085_persistent_ids_of_another_form() {
 }
 
 #[test]
-fn case_086_keys_that_are_no_file_names() {
+pub(crate) fn case_086_keys_that_are_no_file_names() {
     for key in ["../data/0", "a/b", "", ".", "..", "a\0b", "\\0", &"k".repeat(70_000)] {
         let id = StorageId { key: text(key), ..StorageId::new("FloatStorage", "0", 1) };
         refused_id(&id, &["storage"]);
@@ -459,7 +458,7 @@ fn case_086_keys_that_are_no_file_names() {
 }
 
 #[test]
-fn case_087_a_bare_tensor_or_storage_as_root() {
+pub(crate) fn case_087_a_bare_tensor_or_storage_as_root() {
     let checkpoint = open(torch_file(&f32_tensor("0", &[2]), &[("0", &f32s(&[1.0, 2.0]))]));
     let entries = checkpoint.tensors().unwrap();
     assert_eq!((entries.len(), entries[0].path().len(), entries[0].name().as_str()), (1, 0, ""));
@@ -472,7 +471,7 @@ fn case_087_a_bare_tensor_or_storage_as_root() {
 }
 
 #[test]
-fn views_of_views_agree_with_indices() {
+pub(crate) fn views_of_views_agree_with_indices() {
     let checkpoint = over_arange([("w", view(&[4, 6], 0, &[6, 1]))]);
     let w = tensor(&checkpoint, "w");
     assert_eq!(w.narrow(0, 1, 2).unwrap().narrow(1, 2, 2).unwrap().to_vec::<f32>().unwrap(), [8., 9., 14., 15.]);
@@ -500,7 +499,7 @@ fn views_of_views_agree_with_indices() {
 
 /// A tensor outlives everything else of its file.
 #[test]
-fn tensors_are_handles_of_their_own() {
+pub(crate) fn tensors_are_handles_of_their_own() {
     fn shared<T: Clone + Send + Sync + 'static>(t: T) -> T {
         t
     }

@@ -13,7 +13,7 @@ fn value(code: &[u8]) -> Checkpoint {
 }
 
 #[test]
-fn case_051_equal_keys_are_one_entry_in_the_first_place() {
+pub(crate) fn case_051_equal_keys_are_one_entry_in_the_first_place() {
     let checkpoint =
         value(&dict_of([(int(1), int(2)), (text("x"), int(0)), (bool(true), int(3)), (float(1.0), int(4))]));
     let entries: Vec<(String, Option<i64>)> =
@@ -28,7 +28,7 @@ fn case_051_equal_keys_are_one_entry_in_the_first_place() {
 
 /// A list in itself, a dict in itself, and a tuple that holds a list that holds the tuple.
 #[test]
-fn case_052_recursive_values_terminate() {
+pub(crate) fn case_052_recursive_values_terminate() {
     let list_in_itself = [vec![op::EMPTY_LIST, op::BINPUT, 9], get(9), vec![op::APPEND]].concat();
     let dict_in_itself = [vec![op::EMPTY_DICT, op::BINPUT, 8], text("me"), get(8), vec![op::SETITEM]].concat();
     let tuple_in_list = [
@@ -58,7 +58,7 @@ fn case_052_recursive_values_terminate() {
 }
 
 #[test]
-fn case_053_deep_nesting_decodes_and_drops() {
+pub(crate) fn case_053_deep_nesting_decodes_and_drops() {
     const DEPTH: usize = 200_000;
     let nested = [vec![op::EMPTY_LIST; DEPTH], f32_tensor("0", &[2]), vec![op::APPEND; DEPTH]].concat();
     let checkpoint = value(&nested);
@@ -85,7 +85,7 @@ fn case_053_deep_nesting_decodes_and_drops() {
 
 /// As deep in tuples as keys, in attributes, and in wrapped tensors.
 #[test]
-fn case_053_deep_nesting_of_other_kinds() {
+pub(crate) fn case_053_deep_nesting_of_other_kinds() {
     let tuples = [int(1), vec![op::TUPLE1; 100_000]].concat();
     let checkpoint = value(&list([tuples.clone()]));
     assert!(checkpoint.root().get(0).unwrap().to_string().len() < 100);
@@ -107,7 +107,7 @@ fn case_053_deep_nesting_of_other_kinds() {
 
 /// Thirty levels of ten references each: a page of pickle, 10^30 tensors when flattened.
 #[test]
-fn case_054_billion_laughs_decode_at_once_and_hit_the_limit() {
+pub(crate) fn case_054_billion_laughs_decode_at_once_and_hit_the_limit() {
     let mut code = memo(0, list([f32_tensor("0", &[2])]));
     for level in 0..30_u8 {
         code = [code, vec![op::POP], memo(level + 1, list((0..10).map(|_| get(level))))].concat();
@@ -129,7 +129,7 @@ fn case_054_billion_laughs_decode_at_once_and_hit_the_limit() {
 }
 
 #[test]
-fn case_054_shared_keys_do_not_explode() {
+pub(crate) fn case_054_shared_keys_do_not_explode() {
     // A tuple of ten references to a tuple of ten references …, as a dict key.
     let mut code = memo(0, tuple([int(1)]));
     for level in 0..25_u8 {
@@ -148,7 +148,7 @@ fn case_054_shared_keys_do_not_explode() {
 
 /// One key of a megabyte above 100,000 tensors: their paths would take 100 GB.
 #[test]
-fn case_054_a_long_key_above_many_tensors_hits_the_limit() {
+pub(crate) fn case_054_a_long_key_above_many_tensors_hits_the_limit() {
     let key = "k".repeat(1 << 20);
     let many = [memo(0, f32_tensor("0", &[2])), vec![op::POP], list((0..100_000).map(|_| get(0)))].concat();
     let buffers = dict_of((0..100_000).map(|n| (int(n), get(0))));
@@ -175,7 +175,7 @@ fn case_054_a_long_key_above_many_tensors_hits_the_limit() {
 
 /// As many names of buffers as there are that are not saved: not compared one by one with each other.
 #[test]
-fn case_112_many_buffers_that_are_not_persistent() {
+pub(crate) fn case_112_many_buffers_that_are_not_persistent() {
     let names: Vec<String> = (0..50_000).map(|n| format!("buffer.{n}")).collect();
     let first = [memo(0, f32_tensor("0", &[2])), vec![op::POP]].concat();
     let buffers = dict(names.iter().map(|name| (&**name, get(0))));
@@ -194,7 +194,7 @@ fn case_112_many_buffers_that_are_not_persistent() {
 }
 
 #[test]
-fn case_055_a_memo_slot_of_four_billion_costs_nothing() {
+pub(crate) fn case_055_a_memo_slot_of_four_billion_costs_nothing() {
     let code =
         [text("x"), vec![op::LONG_BINPUT], vec![0xff; 4], vec![op::POP, op::LONG_BINGET], vec![0xff; 4]].concat();
     assert_eq!(value(&code).root().as_str(), Some("x"));
@@ -203,7 +203,7 @@ fn case_055_a_memo_slot_of_four_billion_costs_nothing() {
 /// Lone surrogates are kept in the bytes and shown as U+FFFD; other bytes that are not UTF-8 are an error, except in
 /// Python 2 strings.
 #[test]
-fn case_056_text_that_is_not_utf8() {
+pub(crate) fn case_056_text_that_is_not_utf8() {
     let checkpoint = value(&list([raw_text(b"a\xed\xa0\x80b"), py2_string(b"caf\xe9"), py2_string("é".as_bytes())]));
     let lone = checkpoint.root().get(0).unwrap();
     assert_eq!(lone.as_str_bytes(), Some(&b"a\xed\xa0\x80b"[..]));
@@ -217,7 +217,7 @@ fn case_056_text_that_is_not_utf8() {
 }
 
 #[test]
-fn case_056_096_names_that_become_one_text_are_reported() {
+pub(crate) fn case_056_096_names_that_become_one_text_are_reported() {
     let two =
         |a: &[u8], b: &[u8]| dict_of([(raw_text(a), f32_tensor("0", &[2])), (raw_text(b), f32_tensor("0", &[2]))]);
     let checkpoint = value(&two(b"x\xed\xa0\x80", b"x\xed\xa0\x81"));
@@ -237,7 +237,7 @@ fn case_056_096_names_that_become_one_text_are_reported() {
 }
 
 #[test]
-fn case_088_plain_values_of_every_kind() {
+pub(crate) fn case_088_plain_values_of_every_kind() {
     let checkpoint = value(&dict([
         ("none", none()),
         ("bool", bool(true)),
@@ -282,7 +282,7 @@ fn case_088_plain_values_of_every_kind() {
 
 /// Tensors in places that no listing walks are found all the same.
 #[test]
-fn tensors_in_sets_and_unknown_calls_are_listed() {
+pub(crate) fn tensors_in_sets_and_unknown_calls_are_listed() {
     let deque = [reduce(global("collections", "deque"), []), f32_tensor("0", &[2]), vec![op::APPEND]].concat();
     let unknown = reduce(global("some.module", "rebuild"), [f32_tensor("0", &[2])]);
     let checkpoint = value(&dict([("deque", deque), ("unknown", unknown), ("w", f32_tensor("0", &[2]))]));

@@ -44,7 +44,7 @@ fn names(weights: &StateDict) -> Vec<&str> {
 
 /// Root, and the names that are taken.
 #[test]
-fn the_rules_choose_one_dict() {
+pub(crate) fn the_rules_choose_one_dict() {
     let table: Vec<(&str, Code, &[&str])> = vec![
         // 1. A module.
         ("module", network(), &["scale", "mean", "fc.weight"]),
@@ -89,7 +89,7 @@ fn the_rules_choose_one_dict() {
 
 /// Root, and the words of the error.
 #[test]
-fn no_rule_guesses() {
+pub(crate) fn no_rule_guesses() {
     let optimizer = dict([("state", dict_of([(int(0), weights(&["exp_avg", "step"]))])), ("param_groups", list([]))]);
     let table: Vec<(&str, Code, &[&str])> = vec![
         (
@@ -124,7 +124,7 @@ fn no_rule_guesses() {
 }
 
 #[test]
-fn many_candidates_are_listed_in_short() {
+pub(crate) fn many_candidates_are_listed_in_short() {
     let keys: Vec<String> = (0..12).map(|n| format!("m{n}")).collect();
     let root = dict(keys.iter().map(|key| (&**key, weights(&["a"]))));
     says(&open(&root).state_dict().unwrap_err(), &["`m0`", "`m7`, 4 more"]);
@@ -136,7 +136,7 @@ fn many_candidates_are_listed_in_short() {
 }
 
 #[test]
-fn a_key_names_the_dict() {
+pub(crate) fn a_key_names_the_dict() {
     let root = dict([
         ("model", weights(&["a"])),
         ("ema", dict([("shadow", weights(&["b"])), ("decay", float(0.9))])),
@@ -185,7 +185,7 @@ fn a_key_names_the_dict() {
 }
 
 #[test]
-fn a_candidate_in_an_error_can_be_named() {
+pub(crate) fn a_candidate_in_an_error_can_be_named() {
     let root = dict([("a.b", weights(&["x"])), ("c", weights(&["y"]))]);
     says(&open(&root).state_dict().unwrap_err(), &["`a.b`, `c`"]);
     assert_eq!(names(&with(&mut LoadOptions::new().key("a.b"), &root).unwrap()), ["x"]);
@@ -196,7 +196,7 @@ fn a_candidate_in_an_error_can_be_named() {
 }
 
 #[test]
-fn flattening_takes_every_tensor_under_its_path() {
+pub(crate) fn flattening_takes_every_tensor_under_its_path() {
     let root = dict([
         ("model", weights(&["a", "b"])),
         ("optimizer", dict([("state", dict_of([(int(0), weights(&["step"]))]))])),
@@ -232,7 +232,7 @@ fn flattening_takes_every_tensor_under_its_path() {
 }
 
 #[test]
-fn flattened_names_that_collide_are_an_error() {
+pub(crate) fn flattened_names_that_collide_are_an_error() {
     let root = dict([("a.b", t()), ("a", weights(&["b"]))]);
     let error = with(&mut LoadOptions::new().flatten(), &root).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Caller);
@@ -244,7 +244,7 @@ fn flattened_names_that_collide_are_an_error() {
 
 /// The wrappers of real trainers.
 #[test]
-fn case_091_fixtures_by_rule() {
+pub(crate) fn case_091_fixtures_by_rule() {
     let open = |name: &str| LoadOptions::new().open(fixture(&format!("zip/torch-2.15/{name}.pt"))).unwrap();
     assert!(open("wrapped_state_dict").state_dict().is_ok());
     let several = open("model_and_ema").state_dict().unwrap_err();

@@ -2,6 +2,9 @@
 //! concatenation, and any field of a persistent id or of a rebuild call can be a lie. Only for tests.
 #![allow(dead_code, unreachable_pub, missing_docs, missing_debug_implementations)]
 
+use std::cell::Cell;
+
+use crate::legacy_builder::LegacyBuilder;
 use crate::zip_builder::torch_archive;
 
 /// A piece of pickle code.
@@ -47,9 +50,26 @@ pub fn pickle(code: &[u8]) -> Vec<u8> {
     [&[op::PROTO, 2], code, &[op::STOP]].concat()
 }
 
-/// The bytes of a file that `torch.save` could have written for the object that `root` makes.
+/// The bytes of a file that `torch.save` could have written for the object that `root` makes: a zip archive, or a legacy
+/// stream within [`on_the_legacy_stream`].
 pub fn torch_file(root: &[u8], storages: &[(&str, &[u8])]) -> Vec<u8> {
-    torch_archive(&pickle(root), storages)
+    if LEGACY.get() { LegacyBuilder::new(root, storages).build() } else { torch_archive(&pickle(root), storages) }
+}
+
+thread_local! {
+    static LEGACY: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs a test whose files [`torch_file`] makes once more, with legacy streams in place of archives.
+pub fn on_the_legacy_stream(test: impl FnOnce()) {
+    LEGACY.set(true);
+    test();
+    LEGACY.set(false);
+}
+
+/// Whether a test is run once more.
+pub fn is_on_the_legacy_stream() -> bool {
+    LEGACY.get()
 }
 
 pub fn none() -> Code {
