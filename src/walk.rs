@@ -90,7 +90,7 @@ fn children<'p>(program: &'p Program, node: NodeId, limits: &Limits) -> Result<O
         Meant::List(items) | Meant::Tuple(items) => indexed(items).collect(),
         Meant::Object(object) if is_leaf_class(program, &object) => return Ok(None),
         Meant::Object(_) if program.is_module(node) => program
-            .module_entries(node, limits)?
+            .module_entries(node, limits, key_text)?
             .into_iter()
             .map(|entry| (Cow::Owned(entry.name), entry.value))
             .collect(),

@@ -37,6 +37,12 @@ impl Gathering {
         Ok(root)
     }
 
+    /// Adds the graph of one pickle, which has its storages in a place that was [added](Self::add_store); gives its root.
+    pub(super) fn splice(&mut self, graph: &Graph, store: usize) -> Result<NodeId, Error> {
+        self.stores.set_part(self.composer.parts(), store);
+        self.composer.splice(graph, "")
+    }
+
     /// Adds a place for storages that are not a container's of its own; gives its number for [`begin`](Self::begin).
     pub(super) fn add_store(&mut self, store: impl StorageSource + 'static) -> usize {
         self.records.push(store.records());

@@ -1,11 +1,14 @@
 //! From a container to one object graph: which pickles it holds, what they are to one another, where their storages are,
 //! and what the container says outside any pickle. Each container is a file; what comes out is the same for all.
 
+mod export;
 mod gathering;
 mod gzip;
 mod legacy;
 mod nested;
+mod package;
 mod raw_pickle;
+mod script;
 mod tar;
 mod zip;
 
@@ -32,7 +35,7 @@ pub(crate) struct Assembly {
     pub(crate) writer: Option<&'static str>,
     /// The bytes of the source that belong to it; others may follow.
     pub(crate) consumed: u64,
-    /// The tuple of a TorchScript archive's constants.
+    /// The tuple of a TorchScript archive's constants; of a package a mapping of those of its TorchScript modules.
     pub(crate) constants: Option<NodeId>,
 }
 

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::{Assembly, Opening, nested};
+use super::{Assembly, Opening, export, nested, package, script};
 use crate::container::{Archive, ArchiveKind};
 use crate::error::Error;
 use crate::format::Format;
@@ -18,6 +18,10 @@ pub(super) fn assemble(source: Source, opening: Opening<'_>) -> Result<Assembly,
     let archive = Arc::new(Archive::open(source, opening.limits, opening.verify_checksums)?);
     match archive.kind() {
         ArchiveKind::TorchSave => torch_save(archive, opening),
+        ArchiveKind::TorchScript => script::assemble(archive, opening),
+        ArchiveKind::TorchPackage => package::assemble(archive, opening),
+        ArchiveKind::TorchExport => export::assemble_package(archive, opening),
+        ArchiveKind::TorchExportOld => export::assemble_files(&archive, opening),
         _ => Err(Error::unsupported("archives of this kind are not read yet")),
     }
 }
