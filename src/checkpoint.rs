@@ -146,12 +146,31 @@ impl Checkpoint {
         self.value(self.0.program.graph().root())
     }
 
+    /// The constants of a TorchScript archive: a tuple of the tensors that its code uses besides those of its modules (often
+    /// an empty one). `None` for files of other kinds. [`tensors`](Self::tensors) lists them last, under `constants`.
+    ///
+    /// ```
+    /// let checkpoint = torch_checkpoint::LoadOptions::new().open("fixtures/torchscript/torch-2.15/traced.pt")?;
+    /// if let Some(constants) = checkpoint.constants() {
+    ///     for constant in constants.iter().filter_map(|value| value.as_tensor()) {
+    ///         println!("{} {:?}", constant.dtype(), constant.shape());
+    ///     }
+    /// }
+    /// # assert!(checkpoint.constants().is_some());
+    /// # Ok::<(), torch_checkpoint::Error>(())
+    /// ```
+    #[must_use]
+    pub fn constants(&self) -> Option<Value<'_>> {
+        self.0.constants.map(|node| self.value(node))
+    }
+
     pub(crate) fn value(&self, node: NodeId) -> Value<'_> {
         Value::new(&self.0.program, node)
     }
 
     /// The value at a dotted path, as [`LoadOptions::key`](crate::LoadOptions::key) takes it: keys of mappings (which may
-    /// contain dots themselves), positions of lists, attributes of objects. The empty path is the root.
+    /// contain dots themselves), positions of lists, attributes of objects. The empty path is the root. Where the root has
+    /// nothing of that name, `constants` is [those of a TorchScript archive](Self::constants).
     #[must_use]
     pub fn get(&self, path: &str) -> Option<Value<'_>> {
         self.find(path).map(|node| self.value(node))
@@ -194,7 +213,13 @@ impl Checkpoint {
 
     fn find(&self, path: &str) -> Option<NodeId> {
         let root = self.root();
-        if path.is_empty() { Some(root.node()) } else { descend(root, path) }
+        if path.is_empty() {
+            return Some(root.node());
+        }
+        descend(root, path).or_else(|| {
+            let (constants, rest) = (self.constants()?, path.strip_prefix(CONSTANTS)?);
+            if rest.is_empty() { Some(constants.node()) } else { descend(constants, rest.strip_prefix('.')?) }
+        })
     }
 
     /// The node at a path, or the error that says what there is instead.
@@ -218,18 +243,32 @@ impl Checkpoint {
 
     /// Every tensor of the file with its path, in order: mappings in insertion order, lists and tuples by position,
     /// modules as their state dict, other objects by their attributes. Tensors that only sets, deques or tensors'
-    /// attributes hold come last.
+    /// attributes hold come last, before the [constants](Self::constants) of a TorchScript archive (`constants.0`).
     ///
     /// # Errors
     /// The limits on names and nesting.
     pub fn tensors(&self) -> Result<Vec<TensorEntry>, Error> {
-        let found = self.tensors_below(self.root().node()).map_err(|e| self.in_path(e))?;
+        let found = self.all_tensors().map_err(|e| self.in_path(e))?;
         let program = &self.0.program;
         let entry = |(path, node)| Some(TensorEntry { path, tensor: program.tensor(node)?.clone() });
         Ok(found.into_iter().filter_map(entry).collect())
     }
 
-    /// The same for a part of the file: paths and nodes.
+    /// Every tensor of the file: paths and nodes.
+    pub(crate) fn all_tensors(&self) -> Result<Vec<(Vec<String>, NodeId)>, Error> {
+        let mut found = self.tensors_below(self.root().node())?;
+        if let Some(constants) = self.0.constants {
+            let under = |mut path: Vec<String>| {
+                path.insert(0, CONSTANTS.to_owned());
+                path
+            };
+            let constants = self.tensors_below(constants)?;
+            found.extend(constants.into_iter().map(|(path, node)| (under(path), node)));
+        }
+        Ok(found)
+    }
+
+    /// The same for a part of the file.
     pub(crate) fn tensors_below(&self, root: NodeId) -> Result<Vec<(Vec<String>, NodeId)>, Error> {
         let program = &self.0.program;
         let mut seen = program.tensor_set();
@@ -281,7 +320,12 @@ impl Checkpoint {
             });
             Ok(())
         })?;
-        Ok(Listing { root: self.value(root), leaves, not_walked: seen.unmet(root).len() })
+        let beside = match self.0.constants {
+            Some(constants) if key.is_empty() => seen.unmet(constants).len(),
+            _ => 0,
+        };
+        let not_walked = seen.unmet(root).len().saturating_add(beside);
+        Ok(Listing { root: self.value(root), leaves, not_walked })
     }
 
     /// Reads every record of the container and says what is wrong: a checksum that does not fit, damaged compressed data, a
@@ -345,7 +389,7 @@ impl Checkpoint {
             let meaning = match program.meaning(id) {
                 Meaning::Tensor(_) => GlobalMeaning::Tensor,
                 Meaning::Storage(_) => GlobalMeaning::Storage,
-                Meaning::Opaque => GlobalMeaning::Opaque,
+                Meaning::Script | Meaning::Opaque => GlobalMeaning::Opaque,
                 _ => GlobalMeaning::Value,
             };
             GlobalName { module, name, meaning, offset: program.graph().global_offset(id) }
@@ -367,6 +411,9 @@ impl Checkpoint {
         }
     }
 }
+
+/// Where a TorchScript archive's constants are found, which the root does not hold.
+const CONSTANTS: &str = "constants";
 
 /// A container, by its address, and a record of it.
 type Home = (*const (), RecordId);
@@ -407,7 +454,8 @@ fn descend(value: Value<'_>, path: &str) -> Option<NodeId> {
 }
 
 fn step<'a>(value: Value<'a>, piece: &str) -> Option<Value<'a>> {
-    value.get(piece).or_else(|| value.get(piece.parse::<i64>().ok()?)).or_else(|| {
+    let position = piece.parse::<i64>().ok();
+    value.get(piece).or_else(|| value.get(position?)).or_else(|| value.state()?.get(position?)).or_else(|| {
         let program = value.program();
         value.entries().find(|(key, _)| key_text(program, key.node()) == piece).map(|(_, value)| value)
     })

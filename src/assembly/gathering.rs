@@ -22,9 +22,9 @@ impl Gathering {
         Self { composer: Composer::new(opening.limits), stores: Stores::default(), records: Vec::new() }
     }
 
-    /// Begins with the graph of one pickle, which has no storages of its own.
-    pub(super) fn of(graph: Graph, opening: Opening<'_>) -> Self {
-        Self { composer: Composer::of(graph, opening.limits), stores: Stores::default(), records: Vec::new() }
+    /// Begins with a graph that has its storages already.
+    pub(super) fn of(graph: Graph, stores: Stores, records: Vec<Arc<dyn Records>>, opening: Opening<'_>) -> Self {
+        Self { composer: Composer::of(graph, opening.limits), stores, records }
     }
 
     /// Adds everything of a container; gives its root. `name` is put in front of the places in its errors, those included
@@ -44,6 +44,12 @@ impl Gathering {
         self.stores.splice(stores, first);
         self.records.extend(records);
         Ok(root)
+    }
+
+    /// Adds the graph of one pickle, which has its storages in a place that was [added](Self::add_store); gives its root.
+    pub(super) fn splice(&mut self, graph: &Graph, store: usize) -> Result<NodeId, Error> {
+        self.stores.set_part(self.composer.parts(), store);
+        self.composer.splice(graph, "")
     }
 
     /// Adds a place for storages that are not a container's of its own; gives its number for [`begin`](Self::begin).

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use hashbrown::{HashMap, HashSet};
 
-use super::{Assembly, Opening};
+use super::{Assembly, Opening, nested};
 use crate::container::Blobs;
 use crate::error::{Error, Shown};
 use crate::format::Format;
@@ -47,12 +47,14 @@ pub(super) fn assemble(source: Source, opening: Opening<'_>) -> Result<Assembly,
     }
     // Byte order and sizes of C's types on the writer's machine, which torch does not consult: data are little endian.
     let facts = pickles.next("the facts about the writer")?;
+    let object_start = pickles.at;
     let graph = pickles.next("the object")?;
+    let object = source.slice(object_start..pickles.at).unwrap_or_else(|| source.clone());
     let keys = pickles.next("the storage keys")?;
     let graph = with_classes(graph, opening.limits)?;
     let (storages, consumed) = StreamStorages::read(&graph, &keys, &source, pickles.at)?;
     let records = Arc::clone(&storages.blobs) as Arc<dyn Records>;
-    Ok(Assembly {
+    let assembly = Assembly {
         graph,
         stores: Stores::one(storages),
         records: vec![records],
@@ -61,7 +63,8 @@ pub(super) fn assemble(source: Source, opening: Opening<'_>) -> Result<Assembly,
         writer: Some(writer(&facts)),
         consumed,
         constants: None,
-    })
+    };
+    nested::resolve(assembly, &object, opening)
 }
 
 /// Python 2 writes the names of the facts as byte strings.

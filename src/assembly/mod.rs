@@ -2,15 +2,19 @@
 //! and what the container says outside any pickle. Each container is a file; what comes out is the same for all.
 
 mod distributed;
+mod export;
 mod folder;
 mod gathering;
 mod gzip;
 mod legacy;
+mod nested;
+mod package;
 #[cfg(feature = "safetensors")]
 mod ranks;
 mod raw_pickle;
 #[cfg(feature = "safetensors")]
 mod safetensors;
+mod script;
 mod sharded;
 mod tar;
 mod zip;
@@ -40,7 +44,7 @@ pub(crate) struct Assembly {
     pub(crate) writer: Option<&'static str>,
     /// The bytes of the source that belong to it; others may follow.
     pub(crate) consumed: u64,
-    /// The tuple of a TorchScript archive's constants.
+    /// The tuple of a TorchScript archive's constants; of a package a mapping of those of its TorchScript modules.
     pub(crate) constants: Option<NodeId>,
 }
 

@@ -21,7 +21,7 @@ use crate::format::Format;
 use crate::limits::Limits;
 use crate::pickle::graph::{Graph, Node, NodeId};
 use crate::source::{RecordId, Records, Source};
-use crate::torch::{StorageId, StorageSource, ascii_or_text, class_itemsize, in_place};
+use crate::torch::{StorageId, StorageSource, Stores, ascii_or_text, class_itemsize, in_place};
 
 /// Opens a tar file.
 pub(super) fn assemble(source: &Source, opening: Opening<'_>) -> Result<Assembly, Error> {
@@ -29,7 +29,7 @@ pub(super) fn assemble(source: &Source, opening: Opening<'_>) -> Result<Assembly
     let graph = Pickles { source: &members.pickle, at: 0, limits: opening.limits }.next("pickle")?;
     let root = graph.root();
     let mut tar = Tar {
-        gathering: Gathering::of(graph, opening),
+        gathering: Gathering::of(graph, Stores::default(), Vec::new(), opening),
         blobs: Blobs::new(members.storages.clone()),
         objects: HashMap::new(),
         opening,

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::{Assembly, Opening};
+use super::{Assembly, Opening, export, nested, package, script};
 use crate::container::{Archive, ArchiveKind};
 use crate::error::Error;
 use crate::format::Format;
@@ -18,6 +18,10 @@ pub(super) fn assemble(source: Source, opening: Opening<'_>) -> Result<Assembly,
     let archive = Arc::new(Archive::open(source, opening.limits, opening.verify_checksums)?);
     match archive.kind() {
         ArchiveKind::TorchSave => torch_save(archive, opening),
+        ArchiveKind::TorchScript => script::assemble(archive, opening),
+        ArchiveKind::TorchPackage => package::assemble(archive, opening),
+        ArchiveKind::TorchExport => export::assemble_package(archive, opening),
+        ArchiveKind::TorchExportOld => export::assemble_files(&archive, opening),
         _ => Err(Error::unsupported("archives of this kind are not read yet")),
     }
 }
@@ -29,7 +33,8 @@ fn torch_save(archive: Arc<Archive>, opening: Opening<'_>) -> Result<Assembly, E
     let record = archive.require("data.pkl")?;
     let graph = decode_record(&archive, record, opening.limits)?;
     let store = ArchiveStorages::new(Arc::clone(&archive), "data/", byte_order);
-    Ok(Assembly {
+    let pickle = archive.source(record)?;
+    let assembly = Assembly {
         graph,
         stores: Stores::one(store),
         consumed: archive.consumed(),
@@ -38,7 +43,8 @@ fn torch_save(archive: Arc<Archive>, opening: Opening<'_>) -> Result<Assembly, E
         version,
         writer: Some(writer(&archive)),
         constants: None,
-    })
+    };
+    nested::resolve(assembly, &pickle, opening)
 }
 
 /// The records beside the storages came one by one (`torch/serialization.py`, `torch/csrc/inline_container.cc`).

@@ -1,6 +1,7 @@
 //! Which box is it, and which record is where? Nothing here knows pickle or torch.
 
 mod blobs;
+mod export_config;
 mod gunzip;
 mod json;
 mod onnx;
@@ -13,6 +14,7 @@ mod tar;
 mod zip;
 
 pub(crate) use blobs::Blobs;
+pub(crate) use export_config::{CompiledWeight, ExportedTensor, Payload, compiled_config, payload_config};
 pub(crate) use gunzip::gunzip;
 pub(crate) use refusal::refusal;
 pub(crate) use shard_index::{ShardIndex, sharding_info};

@@ -1,4 +1,4 @@
-//! The tar file that torch wrote before 0.1.10: three members, one behind the other. The framing is the crate `tar`'s;
+//! The tar file that torch wrote before 0.1.10: three members that count. The framing is the crate `tar`'s;
 //! nothing is unpacked to disk, and member names are compared, never used as paths.
 #![deny(
     clippy::arithmetic_side_effects,
@@ -35,8 +35,7 @@ pub(crate) fn tar_members(source: &Source, limits: &Limits) -> Result<TarMembers
     let mut found: [Option<Source>; 3] = [None, None, None];
     let (mut count, mut end) = (0_u64, 0_u64);
     let mut others: Vec<String> = Vec::new();
-    // Raw: names that need extensions of the format are not ours.
-    for entry in archive.entries_with_seek().map_err(damaged)?.raw(true) {
+    for entry in archive.entries_with_seek().map_err(damaged)? {
         let entry = entry.map_err(damaged)?;
         count = count.saturating_add(1);
         Limits::check("records", count, limits.records)?;
@@ -60,7 +59,8 @@ pub(crate) fn tar_members(source: &Source, limits: &Limits) -> Result<TarMembers
                     return Err(Error::malformed(format!("the tar file has the member `{plain}` twice")).at(at));
                 }
             }
-            (EntryType::Regular | EntryType::Directory, None) => {
+            // `sys_info`, which says how large C's types were on the writer's machine, and what people add.
+            (EntryType::Regular | EntryType::Directory | EntryType::XGlobalHeader, None) => {
                 if others.len() < LISTED {
                     others.push(format!("`{}`", Shown(&name)));
                 }
@@ -109,9 +109,6 @@ fn describe(kind: EntryType) -> &'static str {
         EntryType::Fifo => "a pipe",
         EntryType::Directory => "a folder",
         EntryType::GNUSparse => "a sparse file",
-        EntryType::GNULongName | EntryType::GNULongLink | EntryType::XHeader | EntryType::XGlobalHeader => {
-            "an extension header"
-        }
         _ => "of an unknown kind",
     }
 }

@@ -12,7 +12,7 @@
 use hashbrown::HashMap;
 
 use super::build::Builder;
-use super::graph::{GlobalId, GlobalName, Graph, Made, NodeId, ObjectData, Part, Repr};
+use super::graph::{GlobalId, GlobalName, Graph, Made, Node, NodeId, ObjectData, Part, Repr};
 use super::sequence::{Sequences, Span};
 use crate::error::Error;
 use crate::limits::Limits;
@@ -239,6 +239,13 @@ impl Composer {
         self.add(Repr::Object { index, offset: GlobalName::MADE })
     }
 
+    /// Adds a leaf, with the keys that lead to it, to those that are [listed](Graph::listed) in an order of their own.
+    pub(crate) fn list_leaf(&mut self, path: &[NodeId], leaf: NodeId) -> Result<(), Error> {
+        let path = self.graph.refs.add_slice(path)?;
+        self.graph.listed.push((path, leaf));
+        Ok(())
+    }
+
     /// A name that no pickle mentions.
     pub(crate) fn made_global(&mut self, module: &str, name: &str) -> Result<NodeId, Error> {
         let id = match self.known_globals().get(&(module.into(), name.into(), true)) {
@@ -261,6 +268,71 @@ impl Composer {
     /// A reference to an object outside the graph.
     pub(crate) fn persistent(&mut self, id: NodeId) -> Result<NodeId, Error> {
         self.add(Repr::Persistent { id, offset: GlobalName::MADE })
+    }
+
+    /// Sets further entries in a dict, or in an object that is one, behind those it has. Their keys have to be others.
+    ///
+    /// # Errors
+    /// More containers than 32 bits count.
+    pub(crate) fn set_items(&mut self, node: NodeId, entries: &[(NodeId, NodeId)]) -> Result<(), Error> {
+        let set = match self.graph.node(node) {
+            Node::Dict(entries) => entries,
+            Node::Object(object) => object.entries,
+            _ => return Ok(()),
+        };
+        let all = [set, entries].concat();
+        let span = self.graph.pairs.add_slice(&all)?;
+        let Some(slot) = node.index().and_then(|index| self.graph.nodes.get_mut(index)) else { return Ok(()) };
+        match *slot {
+            Repr::Dict(_) => *slot = Repr::Dict(span),
+            Repr::Object { index, .. } => {
+                if let Some(object) = self.graph.objects.get_mut(index as usize) {
+                    object.entries = span;
+                }
+            }
+            Repr::Call { made, callable, args, offset } => {
+                let index =
+                    u32::try_from(self.graph.objects.len()).map_err(|_| Error::limit("more than 2^32 objects"))?;
+                let (states, items) = (Span::EMPTY, Span::EMPTY);
+                let object = ObjectData { made, callable, args, kwargs: None, states, items, entries: span };
+                self.graph.objects.push(object);
+                *slot = Repr::Object { index, offset };
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Gives the calls that were given something else than a tuple of arguments a tuple of it, as the C++ pickler of
+    /// TorchScript means it.
+    ///
+    /// # Errors
+    /// The limit on nodes.
+    pub(crate) fn wrap_arguments(&mut self) -> Result<(), Error> {
+        for index in 0..self.graph.nodes.len() {
+            let args = match self.graph.nodes.get(index) {
+                Some(&Repr::Call { args, .. }) => args,
+                Some(&Repr::Object { index, .. }) => match self.graph.objects.get(index as usize) {
+                    Some(object) => object.args,
+                    None => continue,
+                },
+                _ => continue,
+            };
+            if self.graph.as_tuple(args).is_some() {
+                continue;
+            }
+            let wrapped = self.tuple(&[args])?;
+            match self.graph.nodes.get_mut(index) {
+                Some(Repr::Call { args, .. }) => *args = wrapped,
+                Some(&mut Repr::Object { index, .. }) => {
+                    if let Some(object) = self.graph.objects.get_mut(index as usize) {
+                        object.args = wrapped;
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     /// Turns a persistent reference or a call into what another node is: everything that refers to it then refers to that.

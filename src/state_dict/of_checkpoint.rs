@@ -38,7 +38,7 @@ impl Checkpoint {
     fn module_dict(&self, node: NodeId) -> Result<StateDict, Error> {
         let program = self.program();
         let (mut tensors, mut others) = (Vec::new(), Vec::new());
-        for entry in program.module_entries(node, self.limits())? {
+        for entry in program.module_entries(node, self.limits(), key_text)? {
             let kind = if program.tensor(entry.value).is_some() { &mut tensors } else { &mut others };
             kind.push((entry.name, entry.value));
         }
@@ -51,13 +51,24 @@ impl Checkpoint {
                 Shown(&path.join("."))
             )));
         }
+        if tensors.is_empty()
+            && node == self.root().node()
+            && let Some((path, _)) = self.all_tensors()?.into_iter().next()
+        {
+            // `torch.jit.freeze` turns weights into constants.
+            return Err(Error::caller(format!(
+                "the module has no parameters: the tensors of this archive (`{}` is the first) are constants of its code, as in a frozen module; take them with `LoadOptions::flatten()`, or walk them with `Checkpoint::constants`",
+                Shown(&path.join("."))
+            )));
+        }
         StateDict::new(tensors.into_iter(), others, node, self.clone())
     }
 
     /// Every tensor under its dotted path; see [`LoadOptions::flatten`](crate::LoadOptions::flatten).
     pub(crate) fn flattened(&self, key: Option<&str>) -> Result<StateDict, Error> {
         let node = self.require(key.unwrap_or_default())?;
-        let entries = self.tensors_below(node)?.into_iter().map(|(path, tensor)| (path.join("."), tensor));
+        let tensors = if key.is_some() { self.tensors_below(node)? } else { self.all_tensors()? };
+        let entries = tensors.into_iter().map(|(path, tensor)| (path.join("."), tensor));
         StateDict::new(entries, Vec::new(), node, self.clone())
     }
 }

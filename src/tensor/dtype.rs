@@ -154,6 +154,34 @@ impl DType {
         }
     }
 
+    /// The dtype of a number in the JSON of `torch.export`, which has numbers of its own (`torch/_export/serde/schema.py`).
+    pub(crate) fn from_export_code(code: i64) -> Option<Self> {
+        Some(match code {
+            1 => Self::UInt8,
+            2 => Self::Int8,
+            3 => Self::Int16,
+            4 => Self::Int32,
+            5 => Self::Int64,
+            6 => Self::Float16,
+            7 => Self::Float32,
+            8 => Self::Float64,
+            9 => Self::Complex32,
+            10 => Self::Complex64,
+            11 => Self::Complex128,
+            12 => Self::Bool,
+            13 => Self::BFloat16,
+            28 => Self::UInt16,
+            29 => Self::Float8E4M3Fn,
+            30 => Self::Float8E5M2,
+            31 => Self::Float8E4M3Fnuz,
+            32 => Self::Float8E5M2Fnuz,
+            33 => Self::Float8E8M0Fnu,
+            34 => Self::UInt32,
+            35 => Self::UInt64,
+            _ => return None,
+        })
+    }
+
     /// Whether this is a real floating-point type, of any width.
     #[must_use]
     pub const fn is_floating_point(self) -> bool {
@@ -229,6 +257,16 @@ mod tests {
             (46, "bcomplex32"),
         ] {
             assert_eq!(from_code(code).unwrap().name(), name);
+        }
+    }
+
+    #[test]
+    fn numbers_of_export_are_its_own() {
+        let codes = (-1..100).filter_map(|code| Some((code, DType::from_export_code(code)?)));
+        let known: Vec<(i64, &str)> = codes.map(|(code, dtype)| (code, dtype.name())).collect();
+        assert_eq!(known.len(), 21);
+        for expected in [(7, "float32"), (13, "bfloat16"), (28, "uint16"), (29, "float8_e4m3fn"), (35, "uint64")] {
+            assert!(known.contains(&expected), "{expected:?}");
         }
     }
 

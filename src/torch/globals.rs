@@ -18,6 +18,8 @@ pub(crate) enum Meaning {
     Value(Builder),
     /// Python's own classes for containers and objects, made by generic constructors.
     Construct(Constructor),
+    /// A class of TorchScript's: its code is in the archive, and is not looked at.
+    Script,
     /// Anything else: kept with its arguments, state and items, never resolved.
     Opaque,
 }
@@ -107,6 +109,8 @@ pub(crate) enum Builder {
     Device,
     /// `torch.serialization._get_layout`
     Layout,
+    /// `torch.jit._pickle.restore_type_tag(container, type)`: the container
+    TypeTag,
 }
 
 /// Generic constructors of other objects: the class is an argument.
@@ -116,6 +120,8 @@ pub(crate) enum Constructor {
     Reconstructor,
     /// `copyreg.__newobj__(cls, *args)`
     NewObj,
+    /// `torch.fx.graph_module.reduce_graph_module(state, …)`: a module whose class is made of the code behind the state
+    GraphModule,
 }
 
 /// The module of names that only this crate gives, to what a container says outside its pickles. No pickle can mention
@@ -175,8 +181,16 @@ pub(crate) fn meaning(module: &str, name: &str) -> Meaning {
         ("builtins", "bytearray") => Value(Builder::ByteArray),
         ("builtins", "complex") => Value(Builder::Complex),
         ("_codecs", "encode") => Value(Builder::Encode),
+        ("torch.jit._pickle", "build_intlist" | "build_tensorlist" | "build_doublelist" | "build_boollist") => {
+            Value(Builder::List)
+        }
+        ("torch.jit._pickle", "restore_type_tag") => Value(Builder::TypeTag),
         ("copyreg", "_reconstructor") => Construct(Constructor::Reconstructor),
         ("copyreg", "__newobj__") => Construct(Constructor::NewObj),
+        ("torch.fx.graph_module", "reduce_graph_module" | "reduce_package_graph_module") => {
+            Construct(Constructor::GraphModule)
+        }
+        _ if module == "__torch__" || module.starts_with("__torch__.") => Meaning::Script,
         _ => Meaning::Opaque,
     }
 }
@@ -216,6 +230,7 @@ fn tensor_class(name: &str) -> Option<Rebuild> {
 /// Python 2 names and names that moved, as torch and Python rename them at load (`_weights_only_unpickler.py`,
 /// `_compat_pickle.py`): Python 3 itself writes the old ones at protocol 2.
 pub(crate) fn renamed<'a>(module: &'a str, name: &'a str) -> (&'a str, &'a str) {
+    let module = demangled(module);
     match (module, name) {
         ("__builtin__", "xrange") => ("builtins", "range"),
         ("__builtin__", "long") => ("builtins", "int"),
@@ -241,6 +256,16 @@ pub(crate) fn renamed<'a>(module: &'a str, name: &'a str) -> (&'a str, &'a str) 
     }
 }
 
+/// A module of a `torch.package` under its own name: once the package is opened, torch puts `<torch_package_0>.` in front
+/// (`torch/package/_mangling.py`), and what is saved then has that in its pickles.
+fn demangled(module: &str) -> &str {
+    let numbered = module.strip_prefix("<torch_package_").and_then(|rest| rest.split_once(">."));
+    match numbered {
+        Some((number, own)) if number.bytes().all(|b| b.is_ascii_digit()) => own,
+        _ => module,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -254,6 +279,8 @@ mod tests {
         assert_eq!(meaning("torch.storage", "UntypedStorage"), Meaning::Storage(StorageType::Untyped));
         assert_eq!(meaning("torch.cuda", "FloatTensor"), Meaning::Tensor(Rebuild::TensorClass(Some(DType::Float32))));
         assert_eq!(meaning("__builtin__", "set"), Meaning::Value(Builder::Set));
+        assert_eq!(meaning("torch.jit._pickle", "build_intlist"), Meaning::Value(Builder::List));
+        assert_eq!(meaning("__torch__.a.b", "C"), Meaning::Script);
     }
 
     #[test]
@@ -267,9 +294,20 @@ mod tests {
             ("torch._utils", "_rebuild"),
             ("torch.storage", "TypedStorage"),
             ("my.module", "FloatStorage"),
+            ("__torch__x", "C"),
+            ("torch.jit._pickle", "build_tensor_from_id"),
             ("", ""),
         ] {
             assert_eq!(meaning(module, name), Meaning::Opaque, "{module}.{name}");
+        }
+    }
+
+    #[test]
+    fn modules_of_packages_have_their_own_names() {
+        assert_eq!(renamed("<torch_package_12>.my.models", "Net"), ("my.models", "Net"));
+        assert_eq!(renamed("<torch_package_0>.torch.tensor", "x"), ("torch._tensor", "x"));
+        for other in ["<torch_package_0>", "<torch_package_x>.m", "<package_0>.m", "m.<torch_package_0>.m"] {
+            assert_eq!(renamed(other, "x"), (other, "x"));
         }
     }
 }

@@ -12,6 +12,7 @@ pub(crate) mod numpy;
 mod persistent_id;
 mod program;
 mod rebuild;
+mod script;
 mod storages;
 mod text;
 mod values;

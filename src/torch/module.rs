@@ -1,5 +1,6 @@
 //! Whole modules: the state dict that `nn.Module.state_dict()` would give, read from the pickled attributes.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use super::program::Program;
@@ -23,10 +24,13 @@ pub(crate) struct ModuleEntry {
     pub(crate) value: NodeId,
 }
 
+/// Gives the text of a dict's key, as a piece of a name.
+pub(crate) type KeyText = for<'p> fn(&'p Program, NodeId) -> Cow<'p, str>;
+
 impl Program {
-    /// Whether an object is an `nn.Module`.
+    /// Whether an object is an `nn.Module`, or one of TorchScript's.
     pub(crate) fn is_module(&self, node: NodeId) -> bool {
-        self.module(node).is_some()
+        self.is_script_object(node) || self.module(node).is_some()
     }
 
     fn module(&self, node: NodeId) -> Option<Module<'_>> {
@@ -49,11 +53,19 @@ impl Program {
     /// The entries of `module.state_dict(keep_vars=True)`: of each module its parameters, then its persistent buffers,
     /// then its children's entries under `child.`; what is `None` is left out. A module that contains itself is entered
     /// once, one that is met twice is listed twice. A child whose state has another form (the quantised ones of torch) is
-    /// an entry itself.
+    /// an entry itself. Of a script module it is all attributes, whether the module itself is one or a child is.
     ///
     /// # Errors
     /// The limits on nesting and on names.
-    pub(crate) fn module_entries(&self, root: NodeId, limits: &Limits) -> Result<Vec<ModuleEntry>, Error> {
+    pub(crate) fn module_entries(
+        &self,
+        root: NodeId,
+        limits: &Limits,
+        key_text: KeyText,
+    ) -> Result<Vec<ModuleEntry>, Error> {
+        if self.is_script_object(root) {
+            return self.script_entries(root, limits, key_text);
+        }
         struct Open<'p> {
             node: NodeId,
             prefix: String,
@@ -77,6 +89,12 @@ impl Program {
                     // It contains itself.
                     Some(_) => {}
                     None if matches!(self.meant(node), Meant::None) => {}
+                    None if self.is_script_object(node) => {
+                        for ModuleEntry { name, value } in self.script_entries(node, limits, key_text)? {
+                            names.add(prefix.len().saturating_add(name.len()))?;
+                            out.push(ModuleEntry { name: format!("{prefix}{name}"), value });
+                        }
+                    }
                     // A module with a state of its own form: not taken apart, but not lost either.
                     None => {
                         let name = prefix.strip_suffix('.').unwrap_or(&prefix).to_owned();

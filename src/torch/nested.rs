@@ -16,6 +16,11 @@ impl StorageLoader {
         Self { is_loader: graph.globals().map(is_loader).collect() }
     }
 
+    /// Whether there can be any such call.
+    pub(crate) fn is_mentioned(&self) -> bool {
+        self.is_loader.contains(&true)
+    }
+
     /// The argument of a call, if it is one of these.
     pub(crate) fn bytes(&self, graph: &Graph, call: NodeId, callable: NodeId) -> Option<NodeId> {
         if !self.is_loader.get(graph.as_global(callable)?.index()).copied().unwrap_or(false) {

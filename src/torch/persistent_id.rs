@@ -18,6 +18,8 @@ pub(crate) enum IdForm {
     Stream,
     /// As [`Archive`](Self::Archive), with integers as keys.
     Package,
+    /// As [`Archive`](Self::Archive); up to torch 1.5 a `None` follows (`torch/csrc/jit/pickler.cpp`).
+    Script,
 }
 
 /// A persistent id, checked for form only.
@@ -48,7 +50,7 @@ pub(crate) fn storage_id<'g>(
 ) -> Result<StorageId<'g>, Error> {
     let shape = match form {
         IdForm::Stream => "('storage', type, key, location, numel, view_metadata)",
-        IdForm::Archive | IdForm::Package => "('storage', type, key, location, numel)",
+        IdForm::Archive | IdForm::Package | IdForm::Script => "('storage', type, key, location, numel)",
     };
     let Some(items) = graph.as_tuple(id) else {
         return Err(Error::malformed(format!("the persistent id is a {}, not a tuple {shape}", graph.kind_name(id))));
@@ -57,7 +59,8 @@ pub(crate) fn storage_id<'g>(
         (IdForm::Stream, &[word, storage_type, key, location, numel, view]) => {
             (word, storage_type, key, location, numel, view)
         }
-        (IdForm::Archive | IdForm::Package, &[word, storage_type, key, location, numel]) => {
+        (IdForm::Archive | IdForm::Package | IdForm::Script, &[word, storage_type, key, location, numel])
+        | (IdForm::Script, &[word, storage_type, key, location, numel, NodeId::NONE]) => {
             (word, storage_type, key, location, numel, NodeId::NONE)
         }
         _ => {

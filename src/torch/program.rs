@@ -1,6 +1,6 @@
 //! A decoded pickle with its storages and tensors: what `torch.load` would have made, without having made it.
 
-use super::globals::{self, Meaning, Rebuild, StorageType};
+use super::globals::{self, Constructor, Meaning, Rebuild, StorageType};
 use super::persistent_id::StorageTypes;
 use super::rebuild::{Given, Rebuilder};
 use super::storages::{self, Stores};
@@ -142,12 +142,11 @@ impl Program {
     /// The states that an object was given, in order: by BUILD, or as the argument of a function that sets it.
     pub(crate) fn states(&self, node: NodeId) -> &[NodeId] {
         let Node::Object(object) = self.graph.node(node) else { return &[] };
-        if let Some(Meaning::Tensor(Rebuild::ParameterWithState | Rebuild::FromTypeV2 | Rebuild::FromType)) =
-            self.meaning_of(object.callable)
-            && let Node::Tuple(args) = self.graph.node(object.args)
-        {
-            return args.get(3..4).unwrap_or_default();
-        }
-        object.states
+        let argument = match self.meaning_of(object.callable) {
+            Some(Meaning::Tensor(Rebuild::ParameterWithState | Rebuild::FromTypeV2 | Rebuild::FromType)) => 3..4,
+            Some(Meaning::Construct(Constructor::GraphModule)) => 0..1,
+            _ => return object.states,
+        };
+        self.graph.as_tuple(object.args).and_then(|args| args.get(argument)).unwrap_or(object.states)
     }
 }

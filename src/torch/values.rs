@@ -172,10 +172,15 @@ impl Program {
                 let factory = self.is_defaultdict(object.callable);
                 let given = match args.get(usize::from(factory)) {
                     None => Given::Nothing,
-                    Some(&given) => match self.meant(given) {
-                        Meant::Dict(Entries { given: Given::Nothing, set, .. }) => Given::Dict(set),
-                        Meant::List(pairs) if pairs.iter().all(|&pair| self.pair(pair).is_some()) => {
-                            Given::Pairs(pairs)
+                    // Looked at as it is, not for what it means: that could be a mapping made of a mapping made of…
+                    Some(&given) => match self.graph().node(given) {
+                        Node::Dict(set) => Given::Dict(set),
+                        Node::List(pairs) if pairs.iter().all(|&pair| self.pair(pair).is_some()) => Given::Pairs(pairs),
+                        Node::Object(inner)
+                            if inner.args == NodeId::EMPTY_TUPLE
+                                && self.meaning_of(inner.callable) == Some(Meaning::Value(Builder::Mapping)) =>
+                        {
+                            Given::Dict(inner.entries)
                         }
                         _ => return None,
                     },
@@ -215,12 +220,32 @@ impl Program {
                 let name = ascii_or_text(self.graph(), *args.first()?)?;
                 Meant::Layout(name.strip_prefix("torch.").unwrap_or(name))
             }
+            Builder::TypeTag => match first? {
+                // A tagged container holds tagged containers, but a tag around a tag stays what it is.
+                (_, Node::Object(inner))
+                    if self.meaning_of(inner.callable) == Some(Meaning::Value(Builder::TypeTag)) =>
+                {
+                    return None;
+                }
+                (container, _) => self.meant(container),
+            },
         })
     }
 
     fn construct<'p>(constructor: Constructor, args: &'p [NodeId], object: &Object<'p>) -> Option<Meant<'p>> {
         let (&class, rest) = args.split_first()?;
         let args = match constructor {
+            Constructor::GraphModule => {
+                let states = args.get(..1)?;
+                return Some(Meant::Object(Opaque {
+                    class: object.callable,
+                    args: rest,
+                    kwargs: object.kwargs,
+                    states,
+                    items: object.items,
+                    entries: object.entries,
+                }));
+            }
             Constructor::NewObj => rest,
             // `(cls, object, None)`, or `(cls, base, base's value)`.
             Constructor::Reconstructor => match rest {

@@ -26,11 +26,14 @@ mod kinds;
 mod legacy;
 mod legacy_again;
 mod oracle;
+mod raw_pickle;
+mod readme;
 #[cfg(feature = "serde-pickle")]
 mod serde_pickle;
 mod sparse;
 mod state_dict;
 mod support;
+mod tar;
 mod tensors;
 mod values;
 mod which_dict;

@@ -6,8 +6,8 @@ mod nested;
 
 use hashbrown::HashMap;
 
-use self::metadata::{Entry, Metadata, Slice, Value};
-use self::nested::Nested;
+use self::metadata::{Entry, Metadata, Slice, Step, Value};
+use self::nested::{Made, Nested};
 use super::gathering::Gathering;
 use super::{Assembly, Opening, of_source};
 use crate::error::{Error, Shown};
@@ -46,6 +46,7 @@ pub(super) fn assemble(folder: &Folder, file: &str, opening: Opening<'_>) -> Res
     composer.begin_part(file);
     let function = composer.made_global(OWN, ASSEMBLED)?;
     let mut nested = Nested::new();
+    let mut leaves = Vec::with_capacity(metadata.entries.len());
     let mut parts = parts.into_iter();
     for entry in &metadata.entries {
         let node = match &entry.value {
@@ -56,8 +57,20 @@ pub(super) fn assemble(folder: &Folder, file: &str, opening: Opening<'_>) -> Res
             }
         };
         nested.insert(&entry.path, node).map_err(|e| e.in_tensor(entry.name).inside(file))?;
+        leaves.push(node);
     }
-    let root = nested.make(composer)?;
+    let Made { root, texts, in_order } = nested.make(composer)?;
+    // Of several ranks, the entries of the first come first, wherever they belong.
+    if !in_order {
+        for (entry, leaf) in metadata.entries.iter().zip(leaves) {
+            let step = |&step: &Step<'_>| match step {
+                Step::Key(key) => Ok(texts.get(key).copied().unwrap_or(NodeId::NONE)),
+                Step::Index(index) => composer.int(i64::try_from(index).unwrap_or(i64::MAX)),
+            };
+            let path = entry.path.iter().map(step).collect::<Result<Vec<_>, Error>>()?;
+            composer.list_leaf(&path, leaf)?;
+        }
+    }
     Ok(gathering.finish(root, Format::Distributed, metadata.version, consumed))
 }
 

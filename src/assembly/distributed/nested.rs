@@ -31,11 +31,23 @@ pub(super) struct Nested<'g> {
     /// By container and key, the position of an entry.
     keys: HashMap<(usize, &'g str), usize>,
     gaps: u64,
+    /// The containers around the leaf before.
+    around: Vec<usize>,
+    in_order: bool,
+}
+
+/// The nodes of an object.
+pub(super) struct Made<'g> {
+    pub(super) root: NodeId,
+    /// Of all keys.
+    pub(super) texts: HashMap<&'g str, NodeId>,
+    /// Whether a walk through the object meets the leaves in the order in which they came.
+    pub(super) in_order: bool,
 }
 
 impl<'g> Nested<'g> {
     pub(super) fn new() -> Self {
-        Self { containers: vec![Container::Dict(Vec::new())], keys: HashMap::new(), gaps: 0 }
+        Self { containers: vec![Container::Dict(Vec::new())], keys: HashMap::new(), gaps: 0, around: Vec::new(), in_order: true }
     }
 
     /// Puts a leaf at its place. Dicts and lists on the way are made when they are first needed.
@@ -44,10 +56,17 @@ impl<'g> Nested<'g> {
     /// Malformed: another leaf is there or on the way; a text where a list has positions, or the other way round.
     pub(super) fn insert(&mut self, path: &[Step<'g>], leaf: NodeId) -> Result<(), Error> {
         let mut container = 0;
-        let mut steps = path.iter().peekable();
-        while let Some(&step) = steps.next() {
+        let mut steps = path.iter().enumerate().peekable();
+        while let Some((depth, &step)) = steps.next() {
             let next = self.containers.len();
-            let Some(&&following) = steps.peek() else {
+            // To come back to a container after others is out of order.
+            if self.around.get(depth) != Some(&container) {
+                self.in_order &= container == 0 || container.saturating_add(1) == next;
+                self.around.truncate(depth);
+                self.around.push(container);
+            }
+            let Some(&(_, &following)) = steps.peek() else {
+                self.around.truncate(depth.saturating_add(1));
                 return match self.slot(container, step)? {
                     slot @ Slot::Empty => {
                         *slot = Slot::Leaf(leaf);
@@ -93,6 +112,7 @@ impl<'g> Nested<'g> {
                 if self.gaps > MAX_GAPS {
                     return Err(Error::limit(format!("lists with {} positions that nothing is at", self.gaps)));
                 }
+                self.in_order &= missing > 0 || index.saturating_add(1) == items.len();
                 if missing > 0 {
                     items.resize(items.len().saturating_add(missing), Slot::Empty);
                 }
@@ -108,11 +128,11 @@ impl<'g> Nested<'g> {
         found.ok_or_else(|| Error::malformed("its path leads nowhere"))
     }
 
-    /// Makes the nodes; gives that of the whole.
-    pub(super) fn make(self, composer: &mut Composer) -> Result<NodeId, Error> {
+    /// Makes the nodes.
+    pub(super) fn make(self, composer: &mut Composer) -> Result<Made<'g>, Error> {
         let mut made = vec![NodeId::NONE; self.containers.len()];
         // Many dicts have the same keys: those of an optimizer's state.
-        let mut texts: HashMap<&str, NodeId> = HashMap::new();
+        let mut texts: HashMap<&'g str, NodeId> = HashMap::new();
         for (number, container) in self.containers.iter().enumerate().rev() {
             let node = |slot: &Slot| match *slot {
                 Slot::Empty => NodeId::NONE,
@@ -140,7 +160,8 @@ impl<'g> Nested<'g> {
                 *place = node;
             }
         }
-        Ok(made.first().copied().unwrap_or(NodeId::NONE))
+        let root = made.first().copied().unwrap_or(NodeId::NONE);
+        Ok(Made { root, texts, in_order: self.in_order })
     }
 }
 
@@ -175,9 +196,9 @@ mod tests {
             nested.insert(path, leaf(n as i32))?;
         }
         let mut composer = Composer::new(&Limits::default());
-        let root = nested.make(&mut composer)?;
+        let Made { root, in_order, .. } = nested.make(&mut composer)?;
         let graph = composer.finish(root);
-        Ok(shown(&graph, root))
+        Ok(shown(&graph, root) + if in_order { "" } else { " in another order" })
     }
 
     #[test]
@@ -191,9 +212,20 @@ mod tests {
             &[Key("x")],
             &[Key("0"), Key("0")],
         ];
-        let wanted = "{model: {0.weight: 0, b: 2}, list: [4, {a: 1}, None, [3]], x: 5, 0: {0: 6}}";
+        let wanted = "{model: {0.weight: 0, b: 2}, list: [4, {a: 1}, None, [3]], x: 5, 0: {0: 6}} in another order";
         assert_eq!(made(paths).unwrap(), wanted);
         assert_eq!(made(&[]).unwrap(), "{}");
+        let (a, b, x) = (Key("a"), Key("b"), Key("x"));
+        for (paths, wanted) in [
+            (&[&[a, x][..], &[a, b, x], &[a, b, b], &[b, x], &[x]][..], "{a: {x: 0, b: {x: 1, b: 2}}, b: {x: 3}, x: 4}"),
+            (&[&[a, Index(0)], &[a, Index(2)], &[b]], "{a: [0, None, 1], b: 2}"),
+            (&[&[a, x], &[b], &[a, b]], "{a: {x: 0, b: 2}, b: 1} in another order"),
+            (&[&[a, x, x], &[a, b], &[a, x, b]], "{a: {x: {x: 0, b: 2}, b: 1}} in another order"),
+            (&[&[a, Index(1)], &[a, Index(0)]], "{a: [1, 0]} in another order"),
+            (&[&[a, Index(0), x], &[a, Index(0), b], &[a, Index(1), x]], "{a: [{x: 0, b: 1}, {x: 2}]}"),
+        ] {
+            assert_eq!(made(paths).unwrap(), wanted);
+        }
     }
 
     #[test]

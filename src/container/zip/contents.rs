@@ -20,6 +20,14 @@ pub(super) fn check_key(key: &str) -> Result<(), Error> {
     )))
 }
 
+/// The same, with one folder in front: what TorchScript's lite interpreter names storages that two of its pickles share.
+pub(super) fn check_path(path: &str) -> Result<(), Error> {
+    match path.split_once('/') {
+        None => check_key(path),
+        Some((folder, key)) => check_key(folder).and_then(|()| check_key(key)),
+    }
+}
+
 fn allowed(c: char) -> bool {
     !(c.is_control() || matches!(c, '/' | '\\'))
 }

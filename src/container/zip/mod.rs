@@ -147,6 +147,17 @@ impl Archive {
         Ok(self.directory.find_in(folder, key))
     }
 
+    /// As [`storage`](Self::storage), for archives in which a key may name a folder below the root as well: it is looked
+    /// for in `folder` first.
+    ///
+    /// # Errors
+    /// Malformed: the key is neither a plain file name nor one in a folder.
+    pub(crate) fn shared_storage(&self, folder: &str, key: &str) -> Result<Option<RecordId>, Error> {
+        contents::check_path(key)?;
+        let own = self.directory.find_in(folder, key);
+        Ok(own.or_else(|| if key.contains('/') { self.find(key) } else { None }))
+    }
+
     /// The byte order of the stored numbers; little unless the archive says otherwise.
     ///
     /// # Errors
@@ -168,6 +179,15 @@ impl Archive {
             .or_else(|| self.find("version"))
             .ok_or_else(|| Error::malformed("the archive has no record `version`: it is incomplete"))?;
         contents::version(&self.short(record)?).map_err(|e| e.in_record(self.name(record)))
+    }
+
+    /// The text of a record that holds one word, without white space around it; `None` if there is no such record.
+    ///
+    /// # Errors
+    /// Malformed: more than a word. As [`Records::borrow`].
+    pub(crate) fn word(&self, below: &str) -> Result<Option<String>, Error> {
+        let Some(record) = self.find(below) else { return Ok(None) };
+        Ok(Some(String::from_utf8_lossy(&self.short(record)?).trim().to_owned()))
     }
 
     /// A record's bytes, which nobody else can change any more, with their checksum verified.
