@@ -47,7 +47,13 @@ pub(super) struct Made<'g> {
 
 impl<'g> Nested<'g> {
     pub(super) fn new() -> Self {
-        Self { containers: vec![Container::Dict(Vec::new())], keys: HashMap::new(), gaps: 0, around: Vec::new(), in_order: true }
+        Self {
+            containers: vec![Container::Dict(Vec::new())],
+            keys: HashMap::new(),
+            gaps: 0,
+            around: Vec::new(),
+            in_order: true,
+        }
     }
 
     /// Puts a leaf at its place. Dicts and lists on the way are made when they are first needed.
@@ -55,13 +61,13 @@ impl<'g> Nested<'g> {
     /// # Errors
     /// Malformed: another leaf is there or on the way; a text where a list has positions, or the other way round.
     pub(super) fn insert(&mut self, path: &[Step<'g>], leaf: NodeId) -> Result<(), Error> {
-        let mut container = 0;
+        let (mut container, mut fresh) = (0, false);
         let mut steps = path.iter().enumerate().peekable();
         while let Some((depth, &step)) = steps.next() {
             let next = self.containers.len();
             // To come back to a container after others is out of order.
             if self.around.get(depth) != Some(&container) {
-                self.in_order &= container == 0 || container.saturating_add(1) == next;
+                self.in_order &= depth == 0 || fresh;
                 self.around.truncate(depth);
                 self.around.push(container);
             }
@@ -76,8 +82,12 @@ impl<'g> Nested<'g> {
                 };
             };
             container = match self.slot(container, step)? {
-                Slot::Inner(inner) => *inner,
+                Slot::Inner(inner) => {
+                    fresh = false;
+                    *inner
+                }
                 slot @ Slot::Empty => {
+                    fresh = true;
                     *slot = Slot::Inner(next);
                     self.containers.push(match following {
                         Step::Key(_) => Container::Dict(Vec::new()),
@@ -217,7 +227,10 @@ mod tests {
         assert_eq!(made(&[]).unwrap(), "{}");
         let (a, b, x) = (Key("a"), Key("b"), Key("x"));
         for (paths, wanted) in [
-            (&[&[a, x][..], &[a, b, x], &[a, b, b], &[b, x], &[x]][..], "{a: {x: 0, b: {x: 1, b: 2}}, b: {x: 3}, x: 4}"),
+            (
+                &[&[a, x][..], &[a, b, x], &[a, b, b], &[b, x], &[x]][..],
+                "{a: {x: 0, b: {x: 1, b: 2}}, b: {x: 3}, x: 4}",
+            ),
             (&[&[a, Index(0)], &[a, Index(2)], &[b]], "{a: [0, None, 1], b: 2}"),
             (&[&[a, x], &[b], &[a, b]], "{a: {x: 0, b: 2}, b: 1} in another order"),
             (&[&[a, x, x], &[a, b], &[a, x, b]], "{a: {x: {x: 0, b: 2}, b: 1}} in another order"),
