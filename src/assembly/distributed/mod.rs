@@ -113,6 +113,10 @@ impl<'g> Data<'g> {
         }
         // The sort is stable: of those at one place the first entry's comes first.
         slices.sort_by_key(|(slice, _)| (slice.file, slice.start));
+        for (slice, entry) in &slices {
+            let name = names.get(slice.file).copied().unwrap_or_default();
+            Folder::check_name(name).map_err(|e| e.in_tensor(entry.name))?;
+        }
         let mut sources = Vec::with_capacity(names.len());
         let mut slices = slices.into_iter().peekable();
         for (number, name) in names.iter().enumerate() {
