@@ -52,7 +52,7 @@ pub(super) fn assemble(folder: &Folder, file: &str, opening: Opening<'_>) -> Res
         let node = match &entry.value {
             Value::Object(_) => parts.next().unwrap_or(NodeId::NONE),
             Value::Tensor { dtype, size, requires_grad, chunks } => {
-                let chunks = chunks.iter().zip(&mut parts).map(|(chunk, node)| (&*chunk.offsets, node));
+                let chunks = chunks.iter().zip(&mut parts).map(|(chunk, node)| (&*chunk.offsets, &*chunk.sizes, node));
                 assembled(composer, function, dtype, size, *requires_grad, chunks)?
             }
         };
@@ -74,22 +74,23 @@ pub(super) fn assemble(folder: &Folder, file: &str, opening: Opening<'_>) -> Res
     Ok(gathering.finish(root, Format::Distributed, metadata.version, consumed))
 }
 
-/// `assembled(dtype, size, requires_grad, [(offsets, chunk)…])`
+/// `assembled(dtype, size, requires_grad, [(offsets, sizes, chunk)…])`
 pub(super) fn assembled<'a>(
     composer: &mut Composer,
     function: NodeId,
     dtype: &str,
     size: &[i64],
     requires_grad: bool,
-    chunks: impl Iterator<Item = (&'a [i64], NodeId)>,
+    chunks: impl Iterator<Item = (&'a [i64], &'a [i64], NodeId)>,
 ) -> Result<NodeId, Error> {
-    let mut pairs = Vec::new();
-    for (offsets, chunk) in chunks {
-        let offsets = composer.ints(offsets)?;
-        pairs.push(composer.tuple(&[offsets, chunk])?);
+    let mut triples = Vec::new();
+    for (offsets, sizes, chunk) in chunks {
+        let (offsets, sizes) = (composer.ints(offsets)?, composer.ints(sizes)?);
+        triples.push(composer.tuple(&[offsets, sizes, chunk])?);
     }
-    let (dtype, size, pairs) = (composer.made_global("torch", dtype)?, composer.ints(size)?, composer.list(&pairs)?);
-    composer.call(function, &[dtype, size, NodeId::bool(requires_grad), pairs])
+    let (dtype, size) = (composer.made_global("torch", dtype)?, composer.ints(size)?);
+    let triples = composer.list(&triples)?;
+    composer.call(function, &[dtype, size, NodeId::bool(requires_grad), triples])
 }
 
 /// The data files.
