@@ -21,6 +21,9 @@ pub struct Limits {
     pub pickle_bytes: u64,
     /// Objects of the pickled graph. Default 50 million, about 0.8 GB of memory; a tensor takes about nine.
     pub nodes: u64,
+    /// Bytes of one text of a pickle, byte strings of Python 2 included (`bytes` objects, which carry data, are bounded by
+    /// the pickle). Default 256 MiB: source code, configurations and vocabularies of 100 MB occur.
+    pub text_bytes: u64,
     /// Nesting that a walk (listing, flattening) follows. Default 1,000, Python's own recursion limit. Reading into serde's
     /// types, which recurses, follows at most 128 of them whatever this says, `to_serde_pickle` 256.
     /// Decoding itself has no depth: 200,000 nested lists load and are freed.
@@ -89,6 +92,7 @@ impl Default for Limits {
         Self {
             pickle_bytes: 512 << 20,
             nodes: 50_000_000,
+            text_bytes: 256 << 20,
             nesting: 1_000,
             dimensions: 64,
             records: 1 << 24,

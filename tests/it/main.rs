@@ -35,5 +35,6 @@ mod state_dict;
 mod support;
 mod tar;
 mod tensors;
+mod threads;
 mod values;
 mod which_dict;

@@ -271,11 +271,11 @@ const MAX_SHORT_LEN: u64 = 256;
 /// A recorded checksum of 0 for a record with bytes means that the writer left it out
 /// (`torch.serialization.set_crc32_options(False)`).
 fn verify(bytes: &[u8], record: &Record) -> Result<(), Error> {
-    if record.crc == 0 {
-        return Ok(());
-    }
-    let found = crc32fast::hash(bytes);
-    if found == record.crc {
+    if record.crc == 0 { Ok(()) } else { compare(crc32fast::hash(bytes), record) }
+}
+
+fn compare(found: u32, record: &Record) -> Result<(), Error> {
+    if record.crc == 0 || found == record.crc {
         return Ok(());
     }
     Err(Error::malformed(format!(
@@ -316,8 +316,12 @@ impl Records for Archive {
         self.directory.name(record)
     }
 
-    fn defects(&self) -> Vec<(Option<RecordId>, Error)> {
-        Self::defects(self)
+    fn defects(&self, progress: &mut dyn FnMut(u64)) -> Vec<(Option<RecordId>, Error)> {
+        Self::defects(self, progress)
+    }
+
+    fn len(&self) -> u64 {
+        self.directory.packed_len()
     }
 }
 
