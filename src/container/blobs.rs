@@ -35,6 +35,13 @@ impl Blobs {
     pub(crate) fn counted(&mut self, name: &str, at: u64, itemsize: u64, nbytes: u64) -> Result<RecordId, Error> {
         let expected = nbytes.checked_div(itemsize).unwrap_or(0);
         let declared_count = self.count(name, at)?;
+        if declared_count == 0 && expected != 0 && self.is_zero_filled(at) {
+            return Err(Error::malformed(format!(
+                "the file holds only zeros from storage `{}` on: a download or copy was interrupted after its space had been reserved",
+                Shown(name)
+            ))
+            .at(at));
+        }
         if u64::try_from(declared_count) != Ok(expected) {
             return Err(Error::malformed(format!(
                 "the number of elements in front of storage `{}` is {declared_count}, but the pickle says {expected} ({nbytes} bytes)",
@@ -62,6 +69,11 @@ impl Blobs {
             Some(end) => self.add(name, start..end),
             None => Err(self.cut(name, at, nbytes)),
         }
+    }
+
+    fn is_zero_filled(&self, from: u64) -> bool {
+        let rest = self.source.get(from..self.source.len()).unwrap_or_default();
+        rest.len() > 8 && rest.iter().all(|&byte| byte == 0)
     }
 
     fn count(&self, name: &str, at: u64) -> Result<i64, Error> {

@@ -252,3 +252,17 @@ fn absurd_numbers_of_elements_allocate_nothing() {
     stream.blobs[0].0 = 1 << 40;
     says(&refusal(stream.build()), &["truncated", "`w`"]);
 }
+
+/// A download that was interrupted after its space had been reserved.
+#[test]
+fn zero_filled_ends_are_named() {
+    let mut stream = sample().build();
+    let len = stream.len();
+    stream[len - 24..].fill(0);
+    says(&refusal(stream), &["only zeros from storage `7` on", "tensor `w`"]);
+    let code = dict([("w", f32_tensor("0", &[400]))]);
+    let mut archive = torch_file(&code, &[("0", &[1; 1600])]);
+    let len = archive.len();
+    archive[len - 1400..].fill(0);
+    says(&refusal(archive), &["ends in zeros", "interrupted"]);
+}

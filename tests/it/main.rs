@@ -28,6 +28,7 @@ mod legacy_again;
 mod oracle;
 mod programs;
 mod raw_pickle;
+mod readme;
 #[cfg(feature = "serde-pickle")]
 mod serde_pickle;
 mod sparse;

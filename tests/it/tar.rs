@@ -135,7 +135,7 @@ fn case_004_odd_members_are_refused() {
     says(&refusal(rest().with("../storages", &storages).build()), &["lacks `storages`"]);
     says(&refusal(rest().build()), &["lacks `storages`"]);
     says(&refusal(rest().with("storages", &storages).with("storages", &storages).build()), &["twice"]);
-    says(&refusal(rest().member("storages", b'0', 1 << 32, &storages).build()), &["tar file"]);
+    says(&refusal(rest().member("storages", b'0', 1 << 32, &storages).build()), &["`storages`", "truncated"]);
     let other = refusal(TarBuilder::default().with("model/weights.bin", b"x").build());
     assert_eq!(other.kind(), ErrorKind::NotACheckpoint);
     says(&other, &["`model/weights.bin`", "unpack it"]);

@@ -19,6 +19,8 @@ const LOCATOR_LEN: usize = 20;
 const END64_LEN: usize = 56;
 /// A central directory header without its name, extra fields and comment.
 pub(super) const CENTRAL_HEADER_LEN: u64 = 46;
+/// So many zeros at the end are no chance.
+const ZEROS: usize = 512;
 /// A comment (or other bytes) behind the end record, at most. torch searches as far.
 const MAX_TRAILING: usize = 0xffff;
 
@@ -102,6 +104,12 @@ fn offset(at: usize) -> u64 {
 }
 
 fn missing(bytes: &[u8]) -> Error {
+    let tail = bytes.get(bytes.len().saturating_sub(ZEROS)..).unwrap_or_default();
+    if tail.iter().all(|&byte| byte == 0) {
+        return Error::malformed(
+            "the zip archive's central directory is missing, and the file ends in zeros: a download or copy was interrupted after its space had been reserved",
+        );
+    }
     Error::malformed(format!(
         "the zip archive's central directory is missing: the file is truncated at {} bytes (download or copy it again), or more than 64 KiB of other data follow the archive",
         bytes.len()
