@@ -362,7 +362,7 @@ impl Checkpoint {
         let mut named: HashMap<Home, &TensorEntry> = HashMap::new();
         for entry in &tensors {
             let parts = entry.tensor.components().map(|(_, part)| part);
-            for home in parts.chain([&entry.tensor]).filter_map(|tensor| tensor.storage().home()) {
+            for home in parts.chain([&entry.tensor]).flat_map(|tensor| tensor.storage().homes()) {
                 named.entry(home).or_insert(entry);
             }
         }

@@ -29,6 +29,11 @@ pub struct Limits {
     pub dimensions: usize,
     /// Records of an archive. Default 16 million.
     pub records: u64,
+    /// Bytes of JSON: the index of a sharded checkpoint, the header of a safetensors file. Default 64 MiB; the index of
+    /// 100,000 tensors takes about 10 MB.
+    pub json_bytes: u64,
+    /// Chunks of the tensors of a distributed checkpoint, all together. Default 16 million: 16,000 tensors over 1,000 ranks.
+    pub chunks: u64,
     /// Bytes that one compressed record may unpack to. Default 64 GiB; a record's declared size bounds it as well.
     pub decompressed_bytes: u64,
     /// Bytes that one call may materialise from a tensor (`to_vec`, `cast`, a gathered `bytes`). Default 1 TiB: it stops a
@@ -87,6 +92,8 @@ impl Default for Limits {
             nesting: 1_000,
             dimensions: 64,
             records: 1 << 24,
+            json_bytes: 64 << 20,
+            chunks: 1 << 24,
             decompressed_bytes: 64 << 30,
             materialised_bytes: 1 << 40,
             names: 10_000_000,

@@ -3,8 +3,12 @@
 mod blobs;
 mod export_config;
 mod gunzip;
+mod json;
 mod onnx;
 mod refusal;
+#[cfg(feature = "safetensors")]
+pub(crate) mod safetensors;
+mod shard_index;
 mod sniff;
 mod tar;
 mod zip;
@@ -13,7 +17,8 @@ pub(crate) use blobs::Blobs;
 pub(crate) use export_config::{CompiledWeight, ExportedTensor, Payload, compiled_config, payload_config};
 pub(crate) use gunzip::gunzip;
 pub(crate) use refusal::refusal;
-pub(crate) use sniff::{Kind, sniff};
+pub(crate) use shard_index::{ShardIndex, sharding_info};
+pub(crate) use sniff::{Kind, begins_as, sniff};
 pub(crate) use tar::tar_members;
 pub(crate) use zip::{Archive, ArchiveKind};
 

@@ -122,12 +122,22 @@ pub(crate) fn sniff(source: &Source) -> Kind {
     }
     marked(head)
         .or_else(|| pickle(bytes, head))
-        .or_else(|| is_safetensors(bytes, head).then_some(Kind::Safetensors))
+        .or_else(|| is_safetensors(head, source.len()).then_some(Kind::Safetensors))
         .or_else(|| has_tar_checksum(head).then_some(Kind::Tar))
         .or_else(|| text(bytes, head))
         .or_else(|| onnx::is_onnx(bytes).then_some(Kind::Onnx))
         .or_else(|| zip::find_end(bytes).map(|_| Kind::PrefixedZip))
         .unwrap_or(Kind::Unknown)
+}
+
+/// What a file of a length is that begins so, as far as the beginning tells.
+pub(crate) fn begins_as(head: &[u8], len: u64) -> Option<Kind> {
+    let head = head.get(..HEAD_LEN).unwrap_or(head);
+    let by_pickle = || if head.starts_with(&[0x80]) { pickle(head, head) } else { None };
+    marked(head)
+        .or_else(by_pickle)
+        .or_else(|| is_safetensors(head, len).then_some(Kind::Safetensors))
+        .or_else(|| has_tar_checksum(head).then_some(Kind::Tar))
 }
 
 fn marked(head: &[u8]) -> Option<Kind> {
@@ -164,9 +174,9 @@ fn pickle(bytes: &[u8], head: &[u8]) -> Option<Kind> {
 }
 
 /// A length, then that much JSON.
-fn is_safetensors(bytes: &[u8], head: &[u8]) -> bool {
+fn is_safetensors(head: &[u8], len: u64) -> bool {
     let Some((length, header)) = head.split_first_chunk::<8>() else { return false };
-    let room = u64::try_from(bytes.len().saturating_sub(8)).unwrap_or(u64::MAX);
+    let room = len.saturating_sub(8);
     let length = u64::from_le_bytes(*length);
     (2..=room).contains(&length) && header.starts_with(b"{") && header.get(1).is_some_and(|b| b"\"} \n\r\t".contains(b))
 }

@@ -52,6 +52,7 @@ impl Builder {
             objects: Vec::new(),
             globals: Vec::new(),
             parts: Vec::new(),
+            listed: Vec::new(),
             root: NodeId::NONE,
         };
         let allowed = limits.nodes.saturating_add(Self::CONSTANTS.len() as u64);

@@ -275,12 +275,20 @@ pub(crate) struct Graph {
     pub(super) globals: Vec<GlobalName>,
     /// Where it was [composed](super::compose::Composer) of several pickles.
     pub(super) parts: Vec<Part>,
+    /// Where a listing does not follow the containers: its leaves in order, each with the keys (in `refs`) that lead to it.
+    pub(super) listed: Vec<(Span, NodeId)>,
     pub(super) root: NodeId,
 }
 
 impl Graph {
     pub(crate) fn root(&self) -> NodeId {
         self.root
+    }
+
+    /// The leaves below the root in the order in which they are listed, each with the keys that lead to it, if that is not
+    /// the order of the containers.
+    pub(crate) fn listed(&self) -> impl ExactSizeIterator<Item = (&[NodeId], NodeId)> {
+        self.listed.iter().map(|&(path, leaf)| (self.refs.get(path), leaf))
     }
 
     /// Every node of the arena in the order in which the pickle made them (inline integers have none).

@@ -1,5 +1,6 @@
 //! Where do the bytes live? Nothing here knows a format.
 
+mod folder;
 #[cfg(feature = "mmap")]
 mod mapping;
 
@@ -9,6 +10,8 @@ use std::io::Read;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
+
+pub(crate) use folder::Folder;
 
 use crate::error::Error;
 

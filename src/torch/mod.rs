@@ -5,6 +5,7 @@ mod arrays;
 mod coverage;
 mod globals;
 mod locate;
+mod mapping;
 mod module;
 mod nested;
 pub(crate) mod numpy;
@@ -16,8 +17,9 @@ mod storages;
 mod text;
 mod values;
 
-pub(crate) use globals::{Constructor, Meaning, renamed};
+pub(crate) use globals::{ASSEMBLED, Constructor, Meaning, OWN, renamed};
 pub(crate) use nested::{StorageLoader, latin1_argument};
+pub(crate) use mapping::mapping_entries;
 pub(crate) use persistent_id::{IdForm, StorageId, StorageTypes, class_itemsize, storage_id};
 pub(crate) use program::Program;
 pub(crate) use storages::{StorageSource, Stores, in_place, in_tensor_at};

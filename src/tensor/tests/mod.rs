@@ -11,6 +11,7 @@ use crate::limits::Limits;
 use crate::source::{ByteOrder, RecordId, Records};
 
 mod casts;
+mod chunks;
 mod float8;
 mod layout;
 mod reading;
