@@ -375,7 +375,7 @@ fn case_105_forged_configs() {
         says(&with(entry), &[words]);
     }
     let twice = export_of(&[("w", good()), ("w", good())]).with(Record::new("m/data/weights/weight_0", EIGHT));
-    says(&refusal(twice.build()), &["`w` comes twice", "net_weights_config.json"]);
+    says(&refusal(twice.build()), &["`w` is there twice", "net_weights_config.json"]);
     for record in ["data/weights/net_weights_config.json", "data/constants/net_constants_config.json"] {
         let file = export_of(&[]).without(&format!("m/{record}"));
         says(&refusal(file.build()), &[&format!("no record `{record}`")]);

@@ -25,7 +25,7 @@ impl Package<'_> {
             let Some(name) = name else { continue };
             let config_name = archive.name(config);
             let mut mapping = Mapping::default();
-            let json = archive.pickle(config)?;
+            let json = archive.json(config)?;
             for (weight, view) in compiled_config(&json).map_err(|e| e.in_record(config_name))? {
                 let located = |error: Error| error.in_record(config_name).in_tensor(&weight);
                 let value = self.compiled_weight(&view, &mut tensors).map_err(located)?;

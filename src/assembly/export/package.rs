@@ -102,7 +102,7 @@ impl Package<'_> {
             }
             let config = self.archive.require(&format!("data/{kind}/{name}_{kind}_config.json"))?;
             let config_name = self.archive.name(config);
-            let json = self.archive.pickle(config)?;
+            let json = self.archive.json(config)?;
             for (name, payload) in payload_config(&json).map_err(|e| e.in_record(config_name))? {
                 let located = |error: Error| error.in_record(config_name).in_tensor(&name);
                 let value = self.payload(kind, config, &payload).map_err(located)?;
