@@ -32,8 +32,8 @@ pub struct Limits {
     pub dimensions: usize,
     /// Records of an archive. Default 16 million.
     pub records: u64,
-    /// Bytes of JSON: the index of a sharded checkpoint, the header of a safetensors file. Default 64 MiB; the index of
-    /// 100,000 tensors takes about 10 MB.
+    /// Bytes of JSON: the index of a sharded checkpoint, the header of a safetensors file, the configs of an export package.
+    /// Default 64 MiB; the index of 100,000 tensors takes about 10 MB, the config 35 MB.
     pub json_bytes: u64,
     /// Chunks of the tensors of a distributed checkpoint, all together. Default 16 million: 16,000 tensors over 1,000 ranks.
     pub chunks: u64,

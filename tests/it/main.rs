@@ -26,6 +26,7 @@ mod kinds;
 mod legacy;
 mod legacy_again;
 mod oracle;
+mod programs;
 mod raw_pickle;
 mod readme;
 #[cfg(feature = "serde-pickle")]

@@ -13,7 +13,7 @@ use torch_checkpoint::{
 use crate::support::{fixtures, little_endian};
 
 /// The folders of fixtures that load, one for each container and one for archives that other programs rewrote.
-const LOADED: &[&str] = &["zip", "rewritten", "legacy", "tar", "pickle", "gzip"];
+const LOADED: &[&str] = &["zip", "rewritten", "legacy", "tar", "pickle", "gzip", "torchscript", "export", "package"];
 
 type Object = HashMap<String, Box<RawValue>>;
 

@@ -125,6 +125,16 @@ impl Archive {
         self.stable(record)
     }
 
+    /// As [`pickle`](Self::pickle), for JSON.
+    ///
+    /// # Errors
+    /// As [`Records::borrow`] and [`Records::produce`]. Limit: larger than `Limits::json_bytes`.
+    pub(crate) fn json(&self, record: RecordId) -> Result<Cow<'_, [u8]>, Error> {
+        Limits::check("json_bytes", self.record_len(record), self.limits.json_bytes)
+            .map_err(|e| e.in_record(self.name(record)))?;
+        self.stable(record)
+    }
+
     /// A record's bytes as a source of its own: a part of this archive's if they are stored as they are.
     ///
     /// # Errors
