@@ -72,7 +72,7 @@ mod choose;
 mod state_dict;
 mod load;
 
-pub use checkpoint::{Checkpoint, GlobalMeaning, GlobalName, ListedValue, Listing, TensorEntry};
+pub use checkpoint::{Checkpoint, GlobalMeaning, GlobalName, ListedValue, Listing, Progress, TensorEntry};
 pub use device::{Device, MapLocation, MapTarget, StorageInfo};
 pub use error::{Error, ErrorKind};
 pub use format::Format;

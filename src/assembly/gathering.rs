@@ -120,8 +120,12 @@ impl Records for Within {
         self.records.name(record)
     }
 
-    fn defects(&self) -> Vec<(Option<RecordId>, Error)> {
+    fn defects(&self, progress: &mut dyn FnMut(u64)) -> Vec<(Option<RecordId>, Error)> {
         let named = |(record, error): (Option<RecordId>, Error)| (record, error.inside(&self.name));
-        self.records.defects().into_iter().map(named).collect()
+        self.records.defects(progress).into_iter().map(named).collect()
+    }
+
+    fn len(&self) -> u64 {
+        self.records.len()
     }
 }

@@ -22,6 +22,19 @@ pub(crate) use sniff::{Kind, begins_as, sniff};
 pub(crate) use tar::tar_members;
 pub(crate) use zip::{Archive, ArchiveKind};
 
+/// Bytes that are read between two reports of progress.
+const PIECE: usize = 16 << 20;
+
+/// The CRC-32 of stored bytes, read in pieces.
+fn checksum(bytes: &[u8], progress: &mut dyn FnMut(u64)) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    for piece in bytes.chunks(PIECE) {
+        hasher.update(piece);
+        progress(u64::try_from(piece.len()).unwrap_or(0));
+    }
+    hasher.finalize()
+}
+
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

@@ -200,7 +200,7 @@ fn data(
             return Ok(if *device == Device::Meta { StorageData::Meta } else { StorageData::Bytes(Box::default()) });
         }
         return Err(Error::malformed(format!(
-            "the file has no record for storage `{}` ({} bytes)",
+            "storage `{}` ({} bytes) has no record in the file: its data are missing",
             Shown(id.key),
             id.nbytes
         )));

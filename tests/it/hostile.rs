@@ -10,8 +10,14 @@ use crate::support::fixture;
 use crate::zip_builder::{Record, ZipBuilder, torch_archive};
 
 /// Small files that together have most of what a pickle can hold.
-const FIXTURES: [&str; 3] =
-    ["zip/torch-2.15/views.pt", "zip/torch-2.15/conj_neg.pt", "rewritten/big_endian_no_storage_class.pt"];
+const FIXTURES: [&str; 6] = [
+    "zip/torch-2.15/views.pt",
+    "zip/torch-2.15/conj_neg.pt",
+    "rewritten/big_endian_no_storage_class.pt",
+    "torchscript/torch-2.15/enums.pt",
+    "package/torch-2.15/torchscript_inside.pt",
+    "export/torch-2.15/subclass.pt2",
+];
 
 /// The time for one file; a debug build on a busy machine takes a few milliseconds.
 const QUICKLY: Duration = Duration::from_secs(5);
@@ -139,15 +145,24 @@ fn case_111_any_byte_damaged() {
     }
 }
 
-/// The pickle and the storages of a file, as the `zip` crate reads them.
-fn records(path: &str) -> (Vec<u8>, Vec<(String, Vec<u8>)>) {
+/// Every record of a file, as the `zip` crate reads it.
+fn all_records(path: &str) -> Vec<(String, Vec<u8>)> {
     let mut archive = zip::ZipArchive::new(std::io::Cursor::new(std::fs::read(fixture(path)).unwrap())).unwrap();
-    let (mut pickle, mut storages) = (Vec::new(), Vec::new());
+    let mut records = Vec::new();
     for index in 0..archive.len() {
         let mut record = archive.by_index(index).unwrap();
         let name = record.name().unwrap().into_owned();
         let mut bytes = Vec::new();
         record.read_to_end(&mut bytes).unwrap();
+        records.push((name, bytes));
+    }
+    records
+}
+
+/// The pickle and the storages of a file.
+fn records(path: &str) -> (Vec<u8>, Vec<(String, Vec<u8>)>) {
+    let (mut pickle, mut storages) = (Vec::new(), Vec::new());
+    for (name, bytes) in all_records(path) {
         match name.split_once('/').unwrap().1 {
             "data.pkl" => pickle = bytes,
             other => {
@@ -183,6 +198,34 @@ fn case_111_any_byte_of_the_pickle_forged() {
                 let loaded =
                     survives(|| format!("{name}: pickle cut to {place}"), torch_archive(cut, &storages), false);
                 assert!(!loaded, "{name}: a pickle cut to {place} bytes loads");
+            }
+        }
+    }
+}
+
+/// The same with the pickles and the JSON of programs.
+#[test]
+fn case_111_any_byte_of_a_program_forged() {
+    for (name, ending) in [
+        ("torchscript/torch-2.15/attributes.pt", "data.pkl"),
+        ("torchscript/torch-2.15/frozen.pt", "constants.pkl"),
+        ("package/torch-2.15/torchscript_inside.pt", ".pkl"),
+        ("export/torch-2.15/subclass.pt2", "_config.json"),
+    ] {
+        let records = all_records(name);
+        let with = |forged: usize, bytes: &[u8]| {
+            let mut builder = ZipBuilder::new();
+            for (n, (name, own)) in records.iter().enumerate() {
+                builder = builder.with(Record::new(&**name, if n == forged { bytes } else { own }));
+            }
+            builder.build()
+        };
+        assert!(survives(|| name.into(), with(usize::MAX, &[]), true), "{name}");
+        for (n, (record, bytes)) in records.iter().enumerate().filter(|(_, (record, _))| record.ends_with(ending)) {
+            for place in 0..bytes.len() {
+                for (kind, copy) in damaged(bytes, place).enumerate() {
+                    survives(|| format!("{name}: {record} at {place}, damage {kind}"), with(n, &copy), false);
+                }
             }
         }
     }

@@ -28,6 +28,7 @@ mod kinds;
 mod legacy;
 mod legacy_again;
 mod oracle;
+mod programs;
 mod raw_pickle;
 mod readme;
 #[cfg(feature = "safetensors")]
@@ -40,5 +41,6 @@ mod state_dict;
 mod support;
 mod tar;
 mod tensors;
+mod threads;
 mod values;
 mod which_dict;

@@ -13,8 +13,20 @@ use torch_checkpoint::{
 use crate::support::{fixtures, little_endian};
 
 /// The folders of fixtures that load, one for each container and one for archives that other programs rewrote.
-const LOADED: &[&str] =
-    &["zip", "rewritten", "legacy", "tar", "pickle", "gzip", "safetensors", "sharded", "distributed"];
+const LOADED: &[&str] = &[
+    "zip",
+    "rewritten",
+    "legacy",
+    "tar",
+    "pickle",
+    "gzip",
+    "torchscript",
+    "export",
+    "package",
+    "safetensors",
+    "sharded",
+    "distributed",
+];
 
 type Object = HashMap<String, Box<RawValue>>;
 

@@ -48,7 +48,11 @@ fn poisoned(tensor: &Tensor) -> Tensor {
         fn name(&self, _: RecordId) -> &str {
             ""
         }
-        fn defects(&self) -> Vec<(Option<RecordId>, Error)> {
+        fn len(&self) -> u64 {
+            0
+        }
+
+        fn defects(&self, _progress: &mut dyn FnMut(u64)) -> Vec<(Option<RecordId>, Error)> {
             Vec::new()
         }
     }
