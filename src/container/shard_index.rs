@@ -1,11 +1,13 @@
 //! The index of a sharded checkpoint: JSON that says in which file each tensor is
 //! (`{"metadata": {…}, "weight_map": {"name": "file", …}}`, as Hugging Face's libraries write it).
 
+use std::marker::PhantomData;
+
 use hashbrown::HashMap;
-use serde::de::MapAccess;
+use serde::Deserialize;
 use serde_json::Value as Json;
 
-use super::json::{self, Each, Entries, Members};
+use super::json::{self, Entries};
 use crate::error::Error;
 use crate::limits::Limits;
 use crate::source::Source;
@@ -20,23 +22,10 @@ pub(crate) struct ShardIndex {
     pub(crate) metadata: Vec<(String, Json)>,
 }
 
-#[derive(Default)]
+#[derive(Deserialize)]
 struct Index {
-    weight_map: Option<Vec<(String, String)>>,
-    metadata: Vec<(String, Json)>,
-}
-
-impl<'de> Each<'de> for Index {
-    fn member<A: MapAccess<'de>>(&mut self, name: String, map: &mut A) -> Result<(), A::Error> {
-        match name.as_str() {
-            "weight_map" => self.weight_map = Some(map.next_value::<Entries<String>>()?.0),
-            "metadata" => {
-                self.metadata = map.next_value::<Option<Entries<Json>>>()?.map(|entries| entries.0).unwrap_or_default()
-            }
-            _ => _ = map.next_value::<serde::de::IgnoredAny>()?,
-        }
-        Ok(())
-    }
+    weight_map: Option<Entries<String>>,
+    metadata: Option<Entries<Json>>,
 }
 
 impl ShardIndex {
@@ -47,8 +36,8 @@ impl ShardIndex {
     pub(crate) fn read(source: &Source, limits: &Limits) -> Result<Self, Error> {
         Limits::check("json_bytes", source.len(), limits.json_bytes)?;
         let json = source.stable(0..source.len()).unwrap_or_default();
-        let index = json::parse(&json, Members(Index::default()))?;
-        let Some(weight_map) = index.weight_map else {
+        let Index { weight_map, metadata } = json::parse(&json, PhantomData::<Index>)?;
+        let Some(Entries(weight_map)) = weight_map else {
             return Err(Error::malformed("the index has no `weight_map`, which says where each tensor is"));
         };
         let mut shards: Vec<String> = Vec::new();
@@ -66,7 +55,7 @@ impl ShardIndex {
             };
             names.push((name, number));
         }
-        Ok(Self { shards, names, metadata: index.metadata })
+        Ok(Self { shards, names, metadata: metadata.unwrap_or_default().0 })
     }
 }
 
@@ -92,7 +81,7 @@ mod tests {
             (r#"{"metadata": {}}"#, "no `weight_map`"),
             (r#"{"weight_map": {"a": 1}}"#, "expected a string"),
             (r#"{"weight_map": {"a": "x", "a": "y"}}"#, "`a` is there twice"),
-            (r#"{"weight_map": {}, "weight_map": {}}"#, "twice"),
+            (r#"{"weight_map": {}, "weight_map": {}}"#, "duplicate field `weight_map`"),
             (r#"{"weight_map": ["a"]}"#, "a JSON object"),
             (r#"{"weight_map": {"a": "x"}"#, "EOF"),
         ] {

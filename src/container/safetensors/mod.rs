@@ -1,6 +1,7 @@
-//! The header of a safetensors file: which tensor is where. The crate `safetensors` knows the dtypes, and judges whether
-//! the tensors lie one behind the other without gaps, each as long as its shape says. The JSON is taken apart here: the
-//! crate's own reading forgets the order of the names, and keeps one of two entries with the same name.
+//! The header of a safetensors file: which tensor is where. What an entry is, and its dtypes, come of the crate
+//! `safetensors`. The object around them is taken apart here, because the crate's own reading forgets the order of the
+//! names and keeps one of two entries with the same; and so is checked here, and said in words, that the tensors lie one
+//! behind the other without gaps, each as long as its shape says. A test holds it against the crate's judgement.
 #![deny(
     clippy::arithmetic_side_effects,
     clippy::cast_possible_truncation,
@@ -12,13 +13,16 @@ mod sharding;
 #[cfg(test)]
 mod tests;
 
-use safetensors::tensor::{Dtype, Metadata, TensorInfo};
-use serde::de::{Error as _, MapAccess};
+use std::fmt;
+use std::marker::PhantomData;
+
+use safetensors::tensor::{Dtype, TensorInfo};
+use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 
 pub(crate) use sharding::sharding_info;
 
 use super::Blobs;
-use super::json::{self, Each, Entries, Members};
+use super::json::{self, Entries};
 use crate::error::{Error, ErrorKind, Shown};
 use crate::limits::Limits;
 use crate::source::Source;
@@ -43,25 +47,45 @@ pub(crate) struct Entry {
     pub(crate) nbytes: u64,
 }
 
-#[derive(Default)]
-struct Collected {
+struct Json {
     tensors: Vec<(String, TensorInfo)>,
     metadata: Vec<(String, String)>,
 }
 
-impl<'de> Each<'de> for Collected {
-    fn member<A: MapAccess<'de>>(&mut self, name: String, map: &mut A) -> Result<(), A::Error> {
-        let located = |error: A::Error, name: &str| A::Error::custom(format!("`{}`: {error}", Shown(name)));
-        if name == "__metadata__" {
-            let texts = map.next_value::<Option<Entries<String>>>().map_err(|e| located(e, &name))?;
-            self.metadata = texts.map(|texts| texts.0).unwrap_or_default();
-        } else {
-            let tensor = map.next_value().map_err(|e| located(e, &name))?;
-            self.tensors.push((name, tensor));
+impl<'de> Deserialize<'de> for Json {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object;
+        impl<'de> Visitor<'de> for Object {
+            type Value = Json;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a JSON object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Json, A::Error> {
+                let (mut tensors, mut metadata) = (Vec::new(), None);
+                while let Some(name) = map.next_key::<String>()? {
+                    let located = |error: A::Error| A::Error::custom(format!("`{}`: {error}", Shown(&name)));
+                    if name == METADATA {
+                        let Entries(texts) = map.next_value::<Option<_>>().map_err(located)?.unwrap_or_default();
+                        if metadata.replace(texts).is_some() {
+                            return Err(A::Error::custom(format!("the name `{METADATA}` is there twice")));
+                        }
+                    } else {
+                        let tensor = map.next_value().map_err(located)?;
+                        tensors.push((name, tensor));
+                    }
+                }
+                json::must_differ(&tensors)?;
+                Ok(Json { tensors, metadata: metadata.unwrap_or_default() })
+            }
         }
-        Ok(())
+        deserializer.deserialize_map(Object)
     }
 }
+
+/// The member that is no tensor, but texts about the file.
+const METADATA: &str = "__metadata__";
 
 /// Reads the header of a file.
 ///
@@ -82,17 +106,11 @@ fn read_header(source: &Source, limits: &Limits) -> Result<Header, Error> {
     };
     Limits::check("json_bytes", declared_len, limits.json_bytes)?;
     let json = source.stable(8..start).unwrap_or_default();
-    let Collected { mut tensors, metadata } = json::parse(&json, Members(Collected::default())).map_err(newer)?;
+    let Json { mut tensors, metadata } = json::parse(&json, PhantomData::<Json>).map_err(newer)?;
     // The sort is stable: tensors without data stay in the header's order.
     tensors.sort_by_key(|(_, tensor)| tensor.data_offsets);
     let data_len = source.len().saturating_sub(start);
-    let judged = Metadata::new(None, tensors.clone());
-    if !judged.as_ref().is_ok_and(|sound| u64::try_from(sound.data_len()) == Ok(data_len)) {
-        return Err(wrong(&tensors, data_len).unwrap_or_else(|| match judged {
-            Err(error) => Error::malformed(Shown(&error.to_string()).to_string()),
-            Ok(_) => Error::malformed("the tensors do not cover the file's data"),
-        }));
-    }
+    check(&tensors, data_len)?;
     let mut blobs = Blobs::new(source.clone());
     let mut entries = Vec::with_capacity(tensors.len());
     for (name, tensor) in tensors {
@@ -117,8 +135,8 @@ fn newer(error: Error) -> Error {
     }
 }
 
-/// What is wrong with tensors in the order of their data, in words. That something is, the crate has found.
-fn wrong(tensors: &[(String, TensorInfo)], data_len: u64) -> Option<Error> {
+/// Checks tensors in the order of their data: as long as their shapes say, without gaps, up to the end of the file.
+fn check(tensors: &[(String, TensorInfo)], data_len: u64) -> Result<(), Error> {
     let mut end = 0_usize;
     for (name, tensor) in tensors {
         let (start, stop) = tensor.data_offsets;
@@ -148,10 +166,14 @@ fn wrong(tensors: &[(String, TensorInfo)], data_len: u64) -> Option<Error> {
                 continue;
             }
         };
-        return Some(Error::malformed(message).in_tensor(name));
+        return Err(Error::malformed(message).in_tensor(name));
     }
-    let unused = data_len.checked_sub(u64::try_from(end).ok()?).filter(|&unused| unused > 0)?;
-    Some(Error::malformed(format!("{unused} bytes behind the last tensor belong to none")))
+    match data_len.checked_sub(u64::try_from(end).unwrap_or(u64::MAX)) {
+        Some(0) => Ok(()),
+        unused => {
+            Err(Error::malformed(format!("{} bytes behind the last tensor belong to none", unused.unwrap_or_default())))
+        }
+    }
 }
 
 /// torch's name of a dtype (`safetensors/torch.py`).

@@ -2,9 +2,9 @@
 
 use std::marker::PhantomData;
 
-use serde::de::MapAccess;
+use serde::Deserialize;
 
-use crate::container::json::{self, Each, Entries, Members};
+use crate::container::json::{self, Entries};
 use crate::error::Error;
 
 /// Where in a larger tensor the tensors of a safetensors file of one rank begin: the text of `DCP_SHARDING_INFO` in the
@@ -13,26 +13,12 @@ use crate::error::Error;
 /// # Errors
 /// Malformed: it is something else.
 pub(crate) fn sharding_info(json: &str) -> Result<Vec<(String, Vec<u64>)>, Error> {
-    struct Saved(Option<Vec<u64>>);
-    impl<'de> Each<'de> for Saved {
-        fn member<A: MapAccess<'de>>(&mut self, name: String, map: &mut A) -> Result<(), A::Error> {
-            match name.as_str() {
-                "saved_offsets" => self.0 = Some(map.next_value()?),
-                _ => _ = map.next_value::<serde::de::IgnoredAny>()?,
-            }
-            Ok(())
-        }
+    #[derive(Deserialize)]
+    struct Saved {
+        saved_offsets: Vec<u64>,
     }
-    struct Offsets(Vec<u64>);
-    impl<'de> serde::Deserialize<'de> for Offsets {
-        fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-            use serde::de::{DeserializeSeed as _, Error as _};
-            let saved = Members(Saved(None)).deserialize(deserializer)?;
-            saved.0.map(Self).ok_or_else(|| D::Error::missing_field("saved_offsets"))
-        }
-    }
-    let entries = json::parse(json.as_bytes(), PhantomData::<Entries<Offsets>>)?;
-    Ok(entries.0.into_iter().map(|(name, offsets)| (name, offsets.0)).collect())
+    let entries = json::parse(json.as_bytes(), PhantomData::<Entries<Saved>>)?;
+    Ok(entries.0.into_iter().map(|(name, saved)| (name, saved.saved_offsets)).collect())
 }
 
 #[cfg(test)]
