@@ -75,21 +75,24 @@ fn distributed_metadata(folder: &Folder) -> Result<Option<&str>, Error> {
     if folder.has(METADATA) {
         return Ok(Some(METADATA));
     }
-    // Ranks that write without coordination have a metadata file each.
+    let data = |name: &&str| Path::new(name).extension().is_some_and(|extension| extension == "distcp");
+    // Ranks that write without coordination have a metadata file each, which tells of their own parts only.
     let of_ranks: Vec<&str> =
         folder.files().filter(|name| name.starts_with("__") && name.ends_with(METADATA)).collect();
+    let is_alone = |metadata: &str| {
+        let rank = metadata.strip_suffix(METADATA).unwrap_or(metadata);
+        folder.files().filter(data).all(|name| name.strip_prefix(rank).is_some_and(|rest| rest.starts_with('_')))
+    };
     match *of_ranks {
-        [only] => return Ok(Some(only)),
+        [only] if is_alone(only) => return Ok(Some(only)),
         [] => {}
         [first, ..] => {
             return Err(Error::unsupported(format!(
-                "the folder has the metadata of {} ranks that wrote without coordination (`{}` is the first), which are not put together",
-                of_ranks.len(),
+                "the folder has no `{METADATA}`, but metadata of single ranks (`{}`), which are not put together; save with `use_collectives=True`",
                 Shown(first)
             )));
         }
     }
-    let data = |name: &&str| Path::new(name).extension().is_some_and(|extension| extension == "distcp");
     match folder.files().filter(data).count() {
         0 => Ok(None),
         count => Err(Error::malformed(format!(

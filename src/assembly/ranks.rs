@@ -23,7 +23,8 @@ struct Whole {
     dtype: &'static str,
     /// As far as the chunks reach.
     size: Vec<i64>,
-    chunks: Vec<(Vec<i64>, NodeId)>,
+    /// Offsets, sizes and node of each.
+    chunks: Vec<(Vec<i64>, Vec<i64>, NodeId)>,
 }
 
 /// Puts the files of a folder together, if they are such; each tensor at the place where the first file has it.
@@ -68,7 +69,7 @@ pub(super) fn assemble(folder: &Folder, opening: Opening<'_>) -> Result<Option<A
             whole.size.iter_mut().zip(reaches).for_each(|(size, reach)| *size = (*size).max(reach));
             // It fitted before.
             let offsets = offsets.iter().map(|&offset| i64::try_from(offset).unwrap_or(i64::MAX)).collect();
-            whole.chunks.push((offsets, node));
+            whole.chunks.push((offsets, entry.shape, node));
         }
         if let Some(name) = offsets.keys().min() {
             return Err(Error::malformed(format!("`{SHARDING_INFO}` has it, but the file does not"))
@@ -81,7 +82,7 @@ pub(super) fn assemble(folder: &Folder, opening: Opening<'_>) -> Result<Option<A
     let function = composer.made_global(OWN, ASSEMBLED)?;
     let mut entries = Vec::with_capacity(wholes.len());
     for whole in wholes {
-        let chunks = whole.chunks.iter().map(|(offsets, node)| (&**offsets, *node));
+        let chunks = whole.chunks.iter().map(|(offsets, sizes, node)| (&**offsets, &**sizes, *node));
         let node = distributed::assembled(composer, function, whole.dtype, &whole.size, false, chunks)?;
         entries.push((whole.name, node));
     }

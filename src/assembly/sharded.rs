@@ -28,6 +28,9 @@ pub(super) fn assemble(folder: &Folder, index: &Source, opening: Opening<'_>) ->
     let mut found: Vec<Option<(NodeId, NodeId)>> = vec![None; names.len()];
     let mut gathering = Gathering::new(opening);
     let mut consumed = index.len();
+    for shard in &shards {
+        Folder::check_name(shard).map_err(|e| e.inside("the index"))?;
+    }
     for (number, shard) in shards.iter().enumerate() {
         let missing = |error: Error| match names.iter().find(|(_, of)| *of == number) {
             Some((name, _)) => error.in_tensor(name),

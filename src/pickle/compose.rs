@@ -12,7 +12,8 @@
 use hashbrown::HashMap;
 
 use super::build::Builder;
-use super::graph::{GlobalId, GlobalName, Graph, Made, Node, NodeId, ObjectData, Part, Repr};
+use super::graph::{GlobalId, GlobalName, Graph, Made, Node, NodeId, ObjectData, Repr};
+use super::part::Part;
 use super::sequence::{Sequences, Span};
 use crate::error::Error;
 use crate::limits::Limits;

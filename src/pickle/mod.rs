@@ -12,6 +12,7 @@ mod machine;
 mod memo;
 mod names;
 mod opcode;
+mod part;
 mod sequence;
 
 pub(crate) use compose::Composer;

@@ -83,14 +83,23 @@ impl Folder {
         read(path).map_err(|e| Error::io("open the file", e)).map_err(|e| e.inside(name))
     }
 
-    /// The path of a name, if it names a regular file. Another kind of file, a pipe perhaps, is not even opened.
-    fn inside(&self, declared_name: &str) -> Result<PathBuf, Error> {
+    /// Checks that a name cannot lead out of the folder, on any system.
+    ///
+    /// # Errors
+    /// Malformed: it can.
+    pub(crate) fn check_name(declared_name: &str) -> Result<(), Error> {
         if let Some(why) = leads_out(declared_name) {
             return Err(Error::malformed(format!(
                 "the file name `{}` {why}: a name has to be relative and lie within the folder",
                 Shown(declared_name)
             )));
         }
+        Ok(())
+    }
+
+    /// The path of a name, if it names a regular file. Another kind of file, a pipe perhaps, is not even opened.
+    fn inside(&self, declared_name: &str) -> Result<PathBuf, Error> {
+        Self::check_name(declared_name)?;
         let path = self.path.join(declared_name);
         let metadata = std::fs::metadata(&path).map_err(|e| Error::io("open the file", e))?;
         if metadata.is_file() {

@@ -67,17 +67,20 @@ impl Tensor {
         }
         // A value that was validated must not change under the one who relies on it, as mapped bytes may.
         let elements = if T::VALIDATED { self.elements_stable()? } else { self.elements_together()? };
-        let Some(bytes) = self.plain(&elements)? else {
+        let mut viewed = self.viewed_as::<T>(&elements)?;
+        // In the one chunk that has them they may lie in another order, or unaligned, and not so once all are together.
+        if !matches!(viewed, Some(Ok(_) | Err(Unfit::Value))) && self.storage.chunks().is_some() {
+            let stored = self.storage.bytes(self.dtype.swap_unit())?;
+            viewed = self.viewed_as(&Elements::In(stored, Cow::Borrowed(&self.geometry)))?;
+        }
+        let Some(viewed) = viewed else {
             return Err(Error::caller(format!(
                 "shape {:?} with strides {:?} is not row-major and cannot be borrowed: use `to_vec`",
                 self.shape(),
                 self.strides()
             )));
         };
-        if bytes.is_empty() {
-            return Ok(&[]);
-        }
-        T::view(bytes).map_err(|unfit| {
+        viewed.map_err(|unfit| {
             Error::caller(match unfit {
                 Unfit::Alignment => format!(
                     "the elements do not lie at multiples of {} bytes, as `&[{}]` requires: use `to_vec`",
@@ -89,6 +92,12 @@ impl Tensor {
                 }
             })
         })
+    }
+
+    /// The bytes that are this tensor's in row-major order as elements, if there are any.
+    fn viewed_as<'a, T: Element>(&self, elements: &Elements<'a>) -> Result<Option<Result<&'a [T], Unfit>>, Error> {
+        let bytes = self.plain(elements)?;
+        Ok(bytes.map(|bytes| if bytes.is_empty() { Ok(&[][..]) } else { T::view(bytes) }))
     }
 
     /// The elements in row-major order, copied, whatever the strides and the alignment.

@@ -20,6 +20,8 @@ mod architecture;
 mod archives;
 mod deserialize;
 mod devices;
+mod distributed;
+mod folders;
 mod forged;
 mod hostile;
 mod kinds;
@@ -29,8 +31,11 @@ mod oracle;
 mod programs;
 mod raw_pickle;
 mod readme;
+#[cfg(feature = "safetensors")]
+mod safetensors;
 #[cfg(feature = "serde-pickle")]
 mod serde_pickle;
+mod sharded;
 mod sparse;
 mod state_dict;
 mod support;

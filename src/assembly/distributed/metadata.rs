@@ -89,7 +89,8 @@ pub(super) fn read<'g>(graph: &'g Graph, limits: &Limits) -> Result<Metadata<'g>
         };
         entries.push(Entry { name, path, value });
     }
-    if let Some((name, offsets)) = places.slices.keys().min() {
+    let left = places.slices.iter().filter(|(_, (_, taken))| !taken).map(|(index, _)| index).min();
+    if let Some((name, offsets)) = left {
         let place = offsets.as_ref().map_or_else(String::new, |offsets| format!(" at {offsets:?}"));
         return Err(Error::malformed(format!(
             "`storage_data` has a part{place}, but `state_dict_metadata` does not know it"
@@ -104,7 +105,26 @@ pub(super) fn read<'g>(graph: &'g Graph, limits: &Limits) -> Result<Metadata<'g>
 /// Where the chunks are, by what they are.
 struct Places<'g> {
     files: Vec<&'g str>,
-    slices: HashMap<Index<'g>, Slice>,
+    /// And whether `state_dict_metadata` has named them.
+    slices: HashMap<Index<'g>, (Slice, bool)>,
+}
+
+impl<'g> Places<'g> {
+    /// Where a part is, which is asked once.
+    fn take(&mut self, index: Index<'g>) -> Result<(Slice, Index<'g>), Error> {
+        let which = |index: &Index<'_>| match &index.1 {
+            Some(offsets) => format!("its chunk at {offsets:?}"),
+            None => "it".to_owned(),
+        };
+        match self.slices.get_mut(&index) {
+            None => Err(Error::malformed(format!("`storage_data` does not say where {} is stored", which(&index)))),
+            Some((_, true)) => Err(Error::malformed(format!("`state_dict_metadata` has {} twice", which(&index)))),
+            Some((slice, taken)) => {
+                *taken = true;
+                Ok((*slice, index))
+            }
+        }
+    }
 }
 
 struct Reader<'g, 'l> {
@@ -149,9 +169,10 @@ impl<'g> Reader<'g, '_> {
 
     /// A number of bytes: an int that is not negative.
     fn bytes(&self, node: NodeId, what: &str) -> Result<u64, Error> {
-        self.graph.as_int(node).and_then(|declared| u64::try_from(declared).ok()).ok_or_else(|| {
-            Error::malformed(format!("{what} is a {}, not a number of bytes", self.graph.kind_name(node)))
-        })
+        let Some(declared) = self.graph.as_int(node) else {
+            return Err(Error::malformed(format!("{what} is a {}, not an int", self.graph.kind_name(node))));
+        };
+        u64::try_from(declared).map_err(|_| Error::malformed(format!("{what} is negative: {declared}")))
     }
 
     /// A `torch.Size`, or a tuple or list of ints that are not negative.
@@ -170,9 +191,15 @@ impl<'g> Reader<'g, '_> {
         let items = items.ok_or_else(|| Error::malformed(format!("{what} are no tuple of ints")))?;
         let dimensions = u64::try_from(items.len()).unwrap_or(u64::MAX);
         Limits::check("dimensions", dimensions, u64::try_from(self.limits.dimensions).unwrap_or(u64::MAX))?;
-        let size = |&item: &NodeId| self.graph.as_int(item).filter(|&size| size >= 0);
-        let sizes = items.iter().map(size).collect::<Option<_>>();
-        sizes.ok_or_else(|| Error::malformed(format!("{what} are not all numbers of elements")))
+        let mut sizes = Vec::with_capacity(items.len());
+        for &item in items {
+            match self.graph.as_int(item) {
+                Some(size) if size >= 0 => sizes.push(size),
+                Some(size) => return Err(Error::malformed(format!("{what} have the negative number {size}"))),
+                None => return Err(Error::malformed(format!("{what} have a {}", self.graph.kind_name(item)))),
+            }
+        }
+        Ok(sizes)
     }
 
     /// `storage_data`: a dict from `MetadataIndex` to `_StorageInfo`.
@@ -191,7 +218,7 @@ impl<'g> Reader<'g, '_> {
                 Some(offset) => Some(self.sizes(offset, "the offsets of a part").map_err(|e| e.in_tensor(name))?),
                 None => None,
             };
-            if places.slices.insert((name, offset), slice).is_some() {
+            if places.slices.insert((name, offset), (slice, false)).is_some() {
                 return Err(Error::malformed("`storage_data` has a part twice").in_tensor(name));
             }
         }
@@ -233,10 +260,7 @@ impl<'g> Reader<'g, '_> {
         const CLASS: &str = "TensorStorageMetadata";
         let object = match self.class(node) {
             Some((_, "BytesStorageMetadata")) => {
-                let slice = places.slices.remove(&(name, None));
-                return slice
-                    .map(Value::Object)
-                    .ok_or_else(|| Error::malformed("`storage_data` does not say where it is"));
+                return places.take((name, None)).map(|(slice, _)| Value::Object(slice));
             }
             _ => self.object(node, CLASS)?,
         };
@@ -253,12 +277,14 @@ impl<'g> Reader<'g, '_> {
             let chunk = self.object(chunk, CLASS)?;
             let offsets = self.sizes(self.require(&chunk, CLASS, "offsets")?, "the offsets of a chunk")?;
             let sizes = self.sizes(self.require(&chunk, CLASS, "sizes")?, "the sizes of a chunk")?;
-            let index = (name, Some(offsets));
-            let slice = places.slices.remove(&index);
-            let offsets = index.1.unwrap_or_default();
-            let Some(slice) = slice else {
-                return Err(Error::malformed(format!("`storage_data` does not say where its chunk at {offsets:?} is")));
-            };
+            if offsets.len() != size.len() || sizes.len() != size.len() {
+                return Err(Error::malformed(format!(
+                    "it has {} dimensions, but its chunk of sizes {sizes:?} at {offsets:?} has another number",
+                    size.len()
+                )));
+            }
+            let (slice, (_, offsets)) = places.take((name, Some(offsets)))?;
+            let offsets = offsets.unwrap_or_default();
             chunks.push(Chunk { offsets, sizes, slice });
         }
         Ok(Value::Tensor { dtype, size, requires_grad, chunks })

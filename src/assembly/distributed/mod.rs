@@ -52,7 +52,7 @@ pub(super) fn assemble(folder: &Folder, file: &str, opening: Opening<'_>) -> Res
         let node = match &entry.value {
             Value::Object(_) => parts.next().unwrap_or(NodeId::NONE),
             Value::Tensor { dtype, size, requires_grad, chunks } => {
-                let chunks = chunks.iter().zip(&mut parts).map(|(chunk, node)| (&*chunk.offsets, node));
+                let chunks = chunks.iter().zip(&mut parts).map(|(chunk, node)| (&*chunk.offsets, &*chunk.sizes, node));
                 assembled(composer, function, dtype, size, *requires_grad, chunks)?
             }
         };
@@ -74,22 +74,23 @@ pub(super) fn assemble(folder: &Folder, file: &str, opening: Opening<'_>) -> Res
     Ok(gathering.finish(root, Format::Distributed, metadata.version, consumed))
 }
 
-/// `assembled(dtype, size, requires_grad, [(offsets, chunk)…])`
+/// `assembled(dtype, size, requires_grad, [(offsets, sizes, chunk)…])`
 pub(super) fn assembled<'a>(
     composer: &mut Composer,
     function: NodeId,
     dtype: &str,
     size: &[i64],
     requires_grad: bool,
-    chunks: impl Iterator<Item = (&'a [i64], NodeId)>,
+    chunks: impl Iterator<Item = (&'a [i64], &'a [i64], NodeId)>,
 ) -> Result<NodeId, Error> {
-    let mut pairs = Vec::new();
-    for (offsets, chunk) in chunks {
-        let offsets = composer.ints(offsets)?;
-        pairs.push(composer.tuple(&[offsets, chunk])?);
+    let mut triples = Vec::new();
+    for (offsets, sizes, chunk) in chunks {
+        let (offsets, sizes) = (composer.ints(offsets)?, composer.ints(sizes)?);
+        triples.push(composer.tuple(&[offsets, sizes, chunk])?);
     }
-    let (dtype, size, pairs) = (composer.made_global("torch", dtype)?, composer.ints(size)?, composer.list(&pairs)?);
-    composer.call(function, &[dtype, size, NodeId::bool(requires_grad), pairs])
+    let (dtype, size) = (composer.made_global("torch", dtype)?, composer.ints(size)?);
+    let triples = composer.list(&triples)?;
+    composer.call(function, &[dtype, size, NodeId::bool(requires_grad), triples])
 }
 
 /// The data files.
@@ -113,6 +114,10 @@ impl<'g> Data<'g> {
         }
         // The sort is stable: of those at one place the first entry's comes first.
         slices.sort_by_key(|(slice, _)| (slice.file, slice.start));
+        for (slice, entry) in &slices {
+            let name = names.get(slice.file).copied().unwrap_or_default();
+            Folder::check_name(name).map_err(|e| e.in_tensor(entry.name))?;
+        }
         let mut sources = Vec::with_capacity(names.len());
         let mut slices = slices.into_iter().peekable();
         for (number, name) in names.iter().enumerate() {

@@ -61,13 +61,13 @@ impl<'g> Nested<'g> {
     /// # Errors
     /// Malformed: another leaf is there or on the way; a text where a list has positions, or the other way round.
     pub(super) fn insert(&mut self, path: &[Step<'g>], leaf: NodeId) -> Result<(), Error> {
-        let mut container = 0;
+        let (mut container, mut fresh) = (0, false);
         let mut steps = path.iter().enumerate().peekable();
         while let Some((depth, &step)) = steps.next() {
             let next = self.containers.len();
             // To come back to a container after others is out of order.
             if self.around.get(depth) != Some(&container) {
-                self.in_order &= container == 0 || container.saturating_add(1) == next;
+                self.in_order &= depth == 0 || fresh;
                 self.around.truncate(depth);
                 self.around.push(container);
             }
@@ -82,8 +82,12 @@ impl<'g> Nested<'g> {
                 };
             };
             container = match self.slot(container, step)? {
-                Slot::Inner(inner) => *inner,
+                Slot::Inner(inner) => {
+                    fresh = false;
+                    *inner
+                }
                 slot @ Slot::Empty => {
+                    fresh = true;
                     *slot = Slot::Inner(next);
                     self.containers.push(match following {
                         Step::Key(_) => Container::Dict(Vec::new()),

@@ -142,6 +142,33 @@ fn chunks_that_do_not_fit_are_refused() {
 }
 
 #[test]
+fn a_slice_is_borrowed_from_all_chunks_where_one_does_not_do() {
+    // The second rows are stored transposed: to be borrowed in order, all have to be together.
+    let chunks = || {
+        vec![
+            (vec![0, 0, 0], chunk(&[0; 3], &[2, 3, 5], &[0, 1, 2])),
+            (vec![2, 0, 0], chunk(&[2, 0, 0], &[2, 3, 5], &[2, 1, 0])),
+        ]
+    };
+    let t = assembled(chunks()).unwrap();
+    let part = t.narrow(0, 2, 2).unwrap();
+    assert!(part.is_contiguous());
+    assert_eq!(part.as_slice::<i16>().unwrap(), whole().narrow(0, 2, 2).unwrap().as_slice::<i16>().unwrap());
+    assert!(t.storage().chunks().is_none());
+    // Unaligned in its chunk.
+    let mut unaligned = chunks();
+    let bytes = unaligned[0].1.bytes().unwrap().into_owned();
+    let memory = Memory { bytes: [&[0], bytes.as_slice()].concat(), skipped: 1, compressed: false, stable: true };
+    let data = StorageData::Record { records: Arc::new(memory), record: RecordId(0), byte_order: ByteOrder::NATIVE };
+    let parts = StorageParts { id: 0, key: "0".into(), location: "cpu".into(), device: Device::Cpu, nbytes: 60, data };
+    let shifted = Storage::new(parts);
+    unaligned[0].1 = tensor(&shifted, DType::Int16, &[2, 3, 5], &[15, 5, 1], 0).unwrap();
+    let t = assembled(unaligned).unwrap();
+    let part = t.narrow(0, 0, 2).unwrap();
+    assert_eq!(part.as_slice::<i16>().unwrap(), whole().narrow(0, 0, 2).unwrap().as_slice::<i16>().unwrap());
+}
+
+#[test]
 fn one_chunk_is_the_tensor_itself() {
     let only = chunk(&[0, 0, 0], &SHAPE, &[2, 1, 0]);
     let t = assembled(vec![(vec![0, 0, 0], only.clone())]).unwrap();
