@@ -47,9 +47,9 @@ pub(crate) fn of_path(path: &Path, backing: Backing, offset: u64, opening: Openi
         return sharded::assemble(&folder_of(path)?, &source, opening);
     }
     of_source(source, opening).map_err(|error| match path.extension() {
-        Some(extension) if extension == "distcp" => Error::not_a_checkpoint(
-            "this is one data file of a distributed checkpoint, which is opened by its folder",
-        ),
+        Some(extension) if extension == "distcp" => {
+            Error::not_a_checkpoint("this is one data file of a distributed checkpoint, which is opened by its folder")
+        }
         _ => error,
     })
 }
@@ -76,7 +76,8 @@ fn distributed_metadata(folder: &Folder) -> Result<Option<&str>, Error> {
         return Ok(Some(METADATA));
     }
     // Ranks that write without coordination have a metadata file each.
-    let of_ranks: Vec<&str> = folder.files().filter(|name| name.starts_with("__") && name.ends_with(METADATA)).collect();
+    let of_ranks: Vec<&str> =
+        folder.files().filter(|name| name.starts_with("__") && name.ends_with(METADATA)).collect();
     match *of_ranks {
         [only] => return Ok(Some(only)),
         [] => {}
@@ -135,7 +136,8 @@ fn stem(name: &str) -> &str {
 /// The one file of the folder that is a checkpoint.
 fn only_file(folder: &Folder) -> Result<&str, Error> {
     let usual = ["model.safetensors", "pytorch_model.bin"];
-    let readable = |name: &&&str| folder.has(name) && (cfg!(feature = "safetensors") || !name.ends_with(".safetensors"));
+    let readable =
+        |name: &&&str| folder.has(name) && (cfg!(feature = "safetensors") || !name.ends_with(".safetensors"));
     if let Some(name) = usual.iter().find(readable) {
         return Ok(name);
     }

@@ -8,8 +8,8 @@ use super::{Assembly, Opening, of_source};
 use crate::container::{Kind, ShardIndex, refusal, sniff};
 use crate::error::{Error, Shown};
 use crate::format::Format;
-use crate::pickle::graph::{Graph, NodeId};
 use crate::pickle::Composer;
+use crate::pickle::graph::{Graph, NodeId};
 use crate::source::{Folder, Source};
 use crate::torch::{ascii_or_text, mapping_entries};
 
@@ -39,15 +39,19 @@ pub(super) fn assemble(folder: &Folder, index: &Source, opening: Opening<'_>) ->
         let root = gathering.add(assembly, shard)?;
         let graph = gathering.composer.graph();
         let Some(entries) = mapping_entries(graph, root) else {
-            return Err(Error::malformed(format!("the shard holds a {}, not a dict of tensors", graph.kind_name(root)))
-                .inside(shard));
+            return Err(Error::malformed(format!(
+                "the shard holds a {}, not a dict of tensors",
+                graph.kind_name(root)
+            ))
+            .inside(shard));
         };
         for (key, value) in entries {
             let name = ascii_or_text(graph, key).unwrap_or_default();
             let place = places.get(name).filter(|&&place| names.get(place).is_some_and(|(_, of)| *of == number));
             let Some(slot) = place.and_then(|&place| found.get_mut(place)) else {
-                return Err(not_named(graph, key, places.get(name).and_then(|&place| names.get(place)), &shards)
-                    .inside(shard));
+                return Err(
+                    not_named(graph, key, places.get(name).and_then(|&place| names.get(place)), &shards).inside(shard)
+                );
             };
             if slot.replace((key, value)).is_some() {
                 return Err(Error::malformed("the shard has it twice").in_tensor(name).inside(shard));

@@ -19,7 +19,9 @@ pub(crate) fn mapping_entries(graph: &Graph, node: NodeId) -> Option<Vec<(NodeId
         // `OrderedDict([[key, value], …])` of Python 2, `Counter({…})`
         &[given] => match graph.node(given) {
             Node::Dict(entries) => entries.to_vec(),
-            Node::List(items) | Node::Tuple(items) => items.iter().map(|&item| pair(graph, item)).collect::<Option<_>>()?,
+            Node::List(items) | Node::Tuple(items) => {
+                items.iter().map(|&item| pair(graph, item)).collect::<Option<_>>()?
+            }
             _ => return None,
         },
         // `defaultdict(factory)` has none of its own.

@@ -18,8 +18,8 @@ mod text;
 mod values;
 
 pub(crate) use globals::{ASSEMBLED, Constructor, Meaning, OWN, renamed};
-pub(crate) use nested::{StorageLoader, latin1_argument};
 pub(crate) use mapping::mapping_entries;
+pub(crate) use nested::{StorageLoader, latin1_argument};
 pub(crate) use persistent_id::{IdForm, StorageId, StorageTypes, class_itemsize, storage_id};
 pub(crate) use program::Program;
 pub(crate) use storages::{StorageSource, Stores, in_place, in_tensor_at};

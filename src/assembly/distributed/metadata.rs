@@ -37,7 +37,12 @@ pub(super) enum Step<'g> {
 pub(super) enum Value<'g> {
     /// Any object, pickled.
     Object(Slice),
-    Tensor { dtype: &'g str, size: Vec<i64>, requires_grad: bool, chunks: Vec<Chunk> },
+    Tensor {
+        dtype: &'g str,
+        size: Vec<i64>,
+        requires_grad: bool,
+        chunks: Vec<Chunk>,
+    },
 }
 
 pub(super) struct Chunk {
@@ -224,13 +229,7 @@ impl<'g> Reader<'g, '_> {
     }
 
     /// `TensorStorageMetadata(properties, size, chunks)` or `BytesStorageMetadata()`
-    fn value(
-        &self,
-        name: &'g str,
-        node: NodeId,
-        places: &mut Places<'g>,
-        count: &mut u64,
-    ) -> Result<Value<'g>, Error> {
+    fn value(&self, name: &'g str, node: NodeId, places: &mut Places<'g>, count: &mut u64) -> Result<Value<'g>, Error> {
         const CLASS: &str = "TensorStorageMetadata";
         let object = match self.class(node) {
             Some((_, "BytesStorageMetadata")) => {

@@ -47,7 +47,13 @@ pub(super) struct Made<'g> {
 
 impl<'g> Nested<'g> {
     pub(super) fn new() -> Self {
-        Self { containers: vec![Container::Dict(Vec::new())], keys: HashMap::new(), gaps: 0, around: Vec::new(), in_order: true }
+        Self {
+            containers: vec![Container::Dict(Vec::new())],
+            keys: HashMap::new(),
+            gaps: 0,
+            around: Vec::new(),
+            in_order: true,
+        }
     }
 
     /// Puts a leaf at its place. Dicts and lists on the way are made when they are first needed.
@@ -217,7 +223,10 @@ mod tests {
         assert_eq!(made(&[]).unwrap(), "{}");
         let (a, b, x) = (Key("a"), Key("b"), Key("x"));
         for (paths, wanted) in [
-            (&[&[a, x][..], &[a, b, x], &[a, b, b], &[b, x], &[x]][..], "{a: {x: 0, b: {x: 1, b: 2}}, b: {x: 3}, x: 4}"),
+            (
+                &[&[a, x][..], &[a, b, x], &[a, b, b], &[b, x], &[x]][..],
+                "{a: {x: 0, b: {x: 1, b: 2}}, b: {x: 3}, x: 4}",
+            ),
             (&[&[a, Index(0)], &[a, Index(2)], &[b]], "{a: [0, None, 1], b: 2}"),
             (&[&[a, x], &[b], &[a, b]], "{a: {x: 0, b: 2}, b: 1} in another order"),
             (&[&[a, x, x], &[a, b], &[a, x, b]], "{a: {x: {x: 0, b: 2}, b: 1}} in another order"),
