@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Fills fuzz/corpus/ (which git ignores) with small fixtures: whole files for the targets that take such, the pickles
-in them for the pickle machine, the files of folders joined as `support/folder.rs` reads them."""
+in them for the pickle machine, the files of folders joined as `src/folder.rs` reads them."""
 
 import hashlib
 import pathlib
@@ -60,10 +60,9 @@ for path in sorted(FIXTURES.rglob("*")):
     data = path.read_bytes()
     put("whole_file", data)
     put("agreement", data)
-    if kind == "legacy" or path.name.startswith("x_legacy"):
-        put("legacy_bytes", data)
     for pickle in pickles(path, data):
         put("pickle_machine", pickle)
+        put("pickle_in_archive", pickle)
 
 for folder in sorted((ROOT / "corpus").iterdir()):
     files = list(folder.iterdir())

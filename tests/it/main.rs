@@ -15,6 +15,8 @@ mod legacy_builder;
 mod pickle_builder;
 #[path = "../support/read_everything.rs"]
 mod read_everything;
+#[path = "../support/tar_builder.rs"]
+mod tar_builder;
 #[path = "../support/zip_builder.rs"]
 mod zip_builder;
 
