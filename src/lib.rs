@@ -71,6 +71,9 @@ mod checkpoint;
 mod choose;
 mod state_dict;
 mod load;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 
 pub use checkpoint::{Checkpoint, GlobalMeaning, GlobalName, ListedValue, Listing, Progress, TensorEntry};
 pub use device::{Device, MapLocation, MapTarget, StorageInfo};

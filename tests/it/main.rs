@@ -13,6 +13,10 @@
 mod legacy_builder;
 #[path = "../support/pickle_builder.rs"]
 mod pickle_builder;
+#[path = "../support/read_everything.rs"]
+mod read_everything;
+#[path = "../support/tar_builder.rs"]
+mod tar_builder;
 #[path = "../support/zip_builder.rs"]
 mod zip_builder;
 
