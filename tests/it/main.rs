@@ -31,6 +31,7 @@ mod hostile;
 mod kinds;
 mod legacy;
 mod legacy_again;
+mod limits;
 mod oracle;
 mod programs;
 mod raw_pickle;
