@@ -1,8 +1,6 @@
 //! The index of a sharded checkpoint: JSON that says in which file each tensor is
 //! (`{"metadata": {…}, "weight_map": {"name": "file", …}}`, as Hugging Face's libraries write it).
 
-use std::marker::PhantomData;
-
 use hashbrown::HashMap;
 use serde::de::MapAccess;
 use serde_json::Value as Json;
@@ -72,34 +70,6 @@ impl ShardIndex {
     }
 }
 
-/// Where in a larger tensor the tensors of a safetensors file of one rank begin: the text of `DCP_SHARDING_INFO` in the
-/// file's metadata, `{"name": {"saved_offsets": [3, 0]}, …}` (`torch/distributed/checkpoint/hf_storage.py`).
-///
-/// # Errors
-/// Malformed: it is something else.
-pub(crate) fn sharding_info(json: &str) -> Result<Vec<(String, Vec<u64>)>, Error> {
-    struct Saved(Option<Vec<u64>>);
-    impl<'de> Each<'de> for Saved {
-        fn member<A: MapAccess<'de>>(&mut self, name: String, map: &mut A) -> Result<(), A::Error> {
-            match name.as_str() {
-                "saved_offsets" => self.0 = Some(map.next_value()?),
-                _ => _ = map.next_value::<serde::de::IgnoredAny>()?,
-            }
-            Ok(())
-        }
-    }
-    struct Offsets(Vec<u64>);
-    impl<'de> serde::Deserialize<'de> for Offsets {
-        fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-            use serde::de::{DeserializeSeed as _, Error as _};
-            let saved = Members(Saved(None)).deserialize(deserializer)?;
-            saved.0.map(Self).ok_or_else(|| D::Error::missing_field("saved_offsets"))
-        }
-    }
-    let entries = json::parse(json.as_bytes(), PhantomData::<Entries<Offsets>>)?;
-    Ok(entries.0.into_iter().map(|(name, offsets)| (name, offsets.0)).collect())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -129,25 +99,8 @@ mod tests {
             let error = read(json).err().unwrap().to_string();
             assert!(error.contains(word), "{json}: {error}");
         }
-        let mut limits = Limits::default();
-        limits.json_bytes = 9;
+        let limits = Limits { json_bytes: 9, ..Limits::default() };
         let error = ShardIndex::read(&Source::from(&br#"{"weight_map": {}}"#[..]), &limits).err().unwrap();
         assert!(error.to_string().contains("json_bytes"));
-    }
-
-    #[test]
-    fn case_110_sharding_info_is_read() {
-        let found =
-            sharding_info(r#"{"w": {"saved_offsets": [3, 0], "more": 1}, "s": {"saved_offsets": []}}"#).unwrap();
-        assert_eq!(found, [("w".into(), vec![3, 0]), ("s".into(), vec![])]);
-        for json in [
-            r#"{"w": {}}"#,
-            r#"{"w": [1]}"#,
-            r#"{"w": {"saved_offsets": [-1]}}"#,
-            "[]",
-            r#"{"w": {"saved_offsets": [1], "saved_offsets": [2]}}"#,
-        ] {
-            assert!(sharding_info(json).is_err(), "{json}");
-        }
     }
 }

@@ -35,7 +35,7 @@ pub(super) fn assemble(folder: &Folder, file: &str, opening: Opening<'_>) -> Res
     let mut parts = Vec::new();
     for entry in &metadata.entries {
         let slices = match &entry.value {
-            Value::Object(slice) => std::slice::from_ref(slice).iter().copied().collect::<Vec<_>>(),
+            Value::Object(slice) => vec![*slice],
             Value::Tensor { chunks, .. } => chunks.iter().map(|chunk| chunk.slice).collect(),
         };
         for slice in slices {
