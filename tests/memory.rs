@@ -14,6 +14,13 @@
 //! The allocator counts for the whole process, so this test has a process of its own, and its tests take turns.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "the crate is tests")]
 
+#[path = "support/legacy_builder.rs"]
+mod legacy_builder;
+#[path = "support/pickle_builder.rs"]
+mod pickle_builder;
+#[path = "support/zip_builder.rs"]
+mod zip_builder;
+
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -277,5 +284,49 @@ fn memory_is_bounded_for_the_costliest_pickles() {
         worst.check(|| name.clone(), len, 0, peak);
     }
     println!("{} pickles; the worst: {} bytes for each of {}", worst.files, worst.factor, worst.name);
+    drop(turn);
+}
+
+/// Metadata in which a few bytes stand for much: paths, sizes and offsets that all entries share.
+#[test]
+fn memory_is_bounded_for_metadata_that_share_their_parts() {
+    use pickle_builder::{Code, dict, dict_of, get, global, int, memo, none, object, op, pickle, text, tuple};
+    const MODULE: &str = "torch.distributed.checkpoint.metadata";
+    let turn = TURN.lock().unwrap();
+    let part = pickle(&none());
+    let info = [("relative_path", text("data")), ("offset", int(0)), ("length", int(part.len() as i64))];
+    let shared = [
+        tuple(std::iter::repeat_n(text("x"), 900)),
+        object(MODULE, "BytesStorageMetadata", dict([])),
+        global(MODULE, "MetadataIndex"),
+        text("fqn"),
+        object(MODULE, "_StorageInfo", dict(info)),
+    ];
+    let (mut entries, mut paths, mut places) = (Vec::new(), Vec::new(), Vec::new());
+    for n in 0..2_000 {
+        // Everything but the name is there once.
+        let [path, described, class, fqn, info] =
+            [0, 1, 2, 3, 4].map(|slot| if n == 0 { memo(slot, shared[usize::from(slot)].clone()) } else { get(slot) });
+        let name = || -> Code { text(&format!("{n}")) };
+        entries.push((name(), described));
+        paths.push((name(), path));
+        let index = [class, vec![op::EMPTY_TUPLE, op::NEWOBJ], dict_of([(fqn, name())]), vec![op::BUILD]].concat();
+        places.push((index, info));
+    }
+    let members = [
+        ("state_dict_metadata", dict_of(entries)),
+        ("planner_data", dict_of(paths)),
+        ("storage_data", dict_of(places)),
+    ];
+    let metadata = pickle(&object(MODULE, "Metadata", dict(members)));
+    let folder = std::env::temp_dir().join(format!("torch-checkpoint-memory-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join(".metadata"), &metadata).unwrap();
+    std::fs::write(folder.join("data"), &part).unwrap();
+    let size = metadata.len() + part.len();
+    let peak = peak_of(|| drop(options().open(&folder)));
+    std::fs::remove_dir_all(&folder).unwrap();
+    println!("{} bytes for each of {size} bytes of metadata", peak / size);
+    Worst::default().check(|| "shared paths".to_owned(), size, 0, peak);
     drop(turn);
 }
