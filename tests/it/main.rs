@@ -25,6 +25,7 @@ mod archives;
 mod deserialize;
 mod devices;
 mod distributed;
+mod findings;
 mod folders;
 mod forged;
 mod hostile;

@@ -30,7 +30,7 @@ impl Effort {
     fn places(self, name: &str, len: usize) -> Vec<usize> {
         let wanted = match self {
             Self::Sample => 12,
-            Self::Thorough => 300,
+            Self::Thorough => 100,
         };
         let seed = name.bytes().fold(0_usize, |seed, byte| seed.wrapping_mul(31).wrapping_add(byte.into()));
         let step = len.div_ceil(wanted).max(1);
