@@ -11,11 +11,11 @@ mod zip;
 
 pub(crate) use blobs::Blobs;
 pub(crate) use export_config::{CompiledWeight, ExportedTensor, Payload, compiled_config, payload_config};
-pub(crate) use gunzip::gunzip;
+pub(crate) use gunzip::{gunzip, gunzip_into};
 pub(crate) use refusal::refusal;
 pub(crate) use sniff::{Kind, sniff};
-pub(crate) use tar::tar_members;
-pub(crate) use zip::{Archive, ArchiveKind};
+pub(crate) use tar::{tar_files, tar_members};
+pub(crate) use zip::{Archive, ArchiveKind, Salvaged, find_end, inflate_zlib, salvage};
 
 #[cfg(test)]
 mod tests;

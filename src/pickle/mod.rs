@@ -13,9 +13,13 @@ mod memo;
 mod names;
 mod opcode;
 mod sequence;
+mod trace;
+mod traced;
 
 pub(crate) use compose::Composer;
 pub(crate) use machine::{Decoded, decode, measure};
+pub(crate) use trace::{begins_with_opcode, trace};
+pub(crate) use traced::{Item, Seen, Trace};
 
 #[cfg(test)]
 mod tests;

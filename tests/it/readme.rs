@@ -30,7 +30,6 @@ fn every_container_of_the_table_loads_with_one_call() {
     }
     use Format::*;
     // The fifth is an archive that was compressed.
-    let wanted =
-        [Zip, Legacy, Tar, Pickle, Zip, TorchScript, Export, Package, Safetensors, Sharded, Distributed];
+    let wanted = [Zip, Legacy, Tar, Pickle, Zip, TorchScript, Export, Package, Safetensors, Sharded, Distributed];
     assert_eq!(formats, wanted);
 }

@@ -1,0 +1,321 @@
+//! Every record that some zip reader might find: those of the directory, and those of local headers anywhere in the file.
+//! Where two headers of a record contradict each other, it is given once for each. For looking, not for loading: nothing
+//! here is an error that can be passed over.
+#![deny(
+    clippy::arithmetic_side_effects,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_possible_wrap
+)]
+
+use std::borrow::Cow;
+
+use flate2::{Decompress, FlushDecompress, Status};
+use memchr::memmem;
+
+use super::bytes::{u16_at, u32_at};
+use super::central::{CentralHeader, method_name};
+use super::directory::{ENCRYPTED, LOCAL_HEADER_LEN};
+use super::end;
+use crate::error::Error;
+use crate::limits::Limits;
+
+/// A record in one reading of its headers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Salvaged {
+    /// As the directory calls it, or else its own header.
+    pub(crate) name: String,
+    /// Whether the directory lists it.
+    pub(crate) is_listed: bool,
+    pub(crate) is_encrypted: bool,
+    method: u16,
+    start: usize,
+    end: usize,
+}
+
+/// Finds them, in the order of the file.
+///
+/// # Errors
+/// Limit: more than `Limits::records`.
+pub(crate) fn salvage(bytes: &[u8], limits: &Limits) -> Result<Vec<Salvaged>, Error> {
+    let locals = places(bytes, b"PK\x03\x04", limits)?;
+    let centrals = places(bytes, b"PK\x01\x02", limits)?;
+    let shift = shift(bytes);
+    let mut listed: Vec<(usize, CentralHeader<'_>)> = Vec::with_capacity(centrals.len());
+    for &at in &centrals {
+        let Some(header) = central(bytes.get(at..).unwrap_or_default()) else { continue };
+        let Ok(declared) = usize::try_from(header.header_start) else { continue };
+        // Offsets may not count what stands in front of the archive.
+        let place = [Some(declared), declared.checked_add(shift)].into_iter().flatten();
+        if let Some(place) = place.into_iter().find(|place| locals.binary_search(place).is_ok()) {
+            listed.push((place, header));
+        }
+    }
+    listed.sort_by_key(|&(place, _)| place);
+    let mut found: Vec<Salvaged> = Vec::with_capacity(locals.len());
+    for &at in &locals {
+        let Some(local) = Local::read(bytes, at) else { continue };
+        let first = listed.partition_point(|&(place, _)| place < at);
+        let own = listed.get(first..).unwrap_or_default().iter().take_while(|&&(place, _)| place == at);
+        let readings = found.len();
+        for (_, central) in own {
+            let end = usize::try_from(central.packed_len).ok().and_then(|len| local.data.checked_add(len));
+            push(
+                &mut found,
+                readings,
+                Salvaged {
+                    name: shown(central.raw_name),
+                    is_listed: true,
+                    is_encrypted: central.flags & ENCRYPTED != 0 || local.is_encrypted,
+                    method: central.method,
+                    start: local.data,
+                    end: end.map_or(bytes.len(), |end| end.min(bytes.len())),
+                },
+            );
+        }
+        let is_listed = found.len() > readings;
+        let end = match local.packed_len {
+            Some(len) => local.data.saturating_add(len).min(bytes.len()),
+            // Streamed: the size follows the data. The directory knows it better.
+            None if is_listed && found.iter().skip(readings).all(|other| other.method == local.method) => continue,
+            None => next_header(&locals, &centrals, local.data).unwrap_or(bytes.len()),
+        };
+        let name = found.get(readings).map_or_else(|| shown(local.raw_name), |listed| listed.name.clone());
+        push(
+            &mut found,
+            readings,
+            Salvaged {
+                name,
+                is_listed,
+                is_encrypted: local.is_encrypted,
+                method: local.method,
+                start: local.data,
+                end,
+            },
+        );
+    }
+    Ok(found)
+}
+
+/// A header of the directory, without its extra fields if they are damaged: other readers pass over them.
+fn central(bytes: &[u8]) -> Option<CentralHeader<'_>> {
+    let unextended = || {
+        let name_len = usize::from(u16_at(bytes, 28)?);
+        Some(CentralHeader {
+            raw_name: bytes.get(usize::try_from(end::CENTRAL_HEADER_LEN).ok()?..)?.get(..name_len)?,
+            flags: u16_at(bytes, 8)?,
+            method: u16_at(bytes, 10)?,
+            crc: u32_at(bytes, 16)?,
+            packed_len: u32_at(bytes, 20)?.into(),
+            len: u32_at(bytes, 24)?.into(),
+            header_start: u32_at(bytes, 42)?.into(),
+            second_name: None,
+            header_len: 0,
+        })
+    };
+    CentralHeader::read(bytes).ok().or_else(unextended)
+}
+
+/// Adds a reading of a record that is not among those since `from`.
+fn push(found: &mut Vec<Salvaged>, from: usize, reading: Salvaged) {
+    let same =
+        |other: &Salvaged| (other.method, other.start, other.end) == (reading.method, reading.start, reading.end);
+    // A record that many headers name has few different readings, or the file is forged to cost time.
+    if !found.iter().skip(from).take(READINGS).any(same) && found.len().saturating_sub(from) < READINGS {
+        found.push(reading);
+    }
+}
+
+const READINGS: usize = 16;
+
+fn places(bytes: &[u8], signature: &[u8], limits: &Limits) -> Result<Vec<usize>, Error> {
+    let mut places = Vec::new();
+    for at in memmem::find_iter(bytes, signature) {
+        places.push(at);
+        Limits::check("records", u64::try_from(places.len()).unwrap_or(u64::MAX), limits.records)?;
+    }
+    Ok(places)
+}
+
+/// How many bytes stand in front of the archive, if its end record does not count them.
+fn shift(bytes: &[u8]) -> usize {
+    let declared = || {
+        let at = end::find(bytes)?;
+        let record = bytes.get(at..)?;
+        let len = usize::try_from(u32_at(record, 12)?).ok()?;
+        let start = usize::try_from(u32_at(record, 16)?).ok()?;
+        at.checked_sub(len)?.checked_sub(start)
+    };
+    declared().unwrap_or(0)
+}
+
+fn next_header(locals: &[usize], centrals: &[usize], from: usize) -> Option<usize> {
+    let next = |places: &[usize]| places.get(places.partition_point(|&place| place < from)).copied();
+    [next(locals), next(centrals)].into_iter().flatten().min()
+}
+
+fn shown(raw_name: &[u8]) -> String {
+    // The bytes may be a mapped file's: checked on a copy.
+    String::from_utf8_lossy(&raw_name.to_vec()).into_owned()
+}
+
+/// A local header.
+struct Local<'a> {
+    raw_name: &'a [u8],
+    is_encrypted: bool,
+    method: u16,
+    /// `None`: it does not say.
+    packed_len: Option<usize>,
+    /// Where the data start.
+    data: usize,
+}
+
+impl<'a> Local<'a> {
+    fn read(bytes: &'a [u8], at: usize) -> Option<Self> {
+        let header = bytes.get(at..)?;
+        let (flags, method) = (u16_at(header, 6)?, u16_at(header, 8)?);
+        let packed_len = u32_at(header, 18)?;
+        let (name_len, extra_len) = (usize::from(u16_at(header, 26)?), usize::from(u16_at(header, 28)?));
+        let raw_name = header.get(usize::try_from(LOCAL_HEADER_LEN).ok()?..)?.get(..name_len)?;
+        let data =
+            at.checked_add(usize::try_from(LOCAL_HEADER_LEN).ok()?)?.checked_add(name_len)?.checked_add(extra_len)?;
+        let unsaid = packed_len == u32::MAX || (packed_len == 0 && flags & 8 != 0);
+        let packed_len = if unsaid { None } else { usize::try_from(packed_len).ok() };
+        (data <= bytes.len()).then_some(Self {
+            raw_name,
+            is_encrypted: flags & ENCRYPTED != 0,
+            method,
+            packed_len,
+            data,
+        })
+    }
+}
+
+impl Salvaged {
+    /// Where the data lie in the file, if they are stored as they are.
+    pub(crate) fn stored(&self) -> Option<std::ops::Range<usize>> {
+        (self.method == 0).then_some(self.start..self.end.max(self.start))
+    }
+
+    /// Whether it lies within the data of another one.
+    pub(crate) fn is_within(&self, other: &Self) -> bool {
+        other.start < self.start && self.start < other.end
+    }
+
+    /// Up to `most` unpacked bytes from the beginning, as far as they can be unpacked, and whether there may be more.
+    /// Checksums and declared sizes are left aside.
+    ///
+    /// # Errors
+    /// Unsupported: another compression method than deflate.
+    pub(crate) fn beginning<'b>(&self, bytes: &'b [u8], most: usize) -> Result<(Cow<'b, [u8]>, bool), Error> {
+        let packed = bytes.get(self.start..self.end).unwrap_or_default();
+        match self.method {
+            0 => Ok((Cow::Borrowed(packed), false)),
+            8 => {
+                let mut unpacked = Vec::new();
+                unpacked
+                    .try_reserve(most.min(packed.len().saturating_mul(MOST_RATIO)))
+                    .map_err(|_| Error::limit(format!("there is no memory for {most} bytes")))?;
+                let has_more = inflate(packed, most, &mut unpacked);
+                Ok((Cow::Owned(unpacked), has_more))
+            }
+            other => Err(Error::unsupported(format!(
+                "the record is compressed with {}; only stored and deflated records are read",
+                method_name(other)
+            ))),
+        }
+    }
+}
+
+/// As in `inflate`.
+const MOST_RATIO: usize = 1040;
+/// How much is unpacked at once.
+const STEP: usize = 64 << 10;
+
+/// Unpacks data of `zlib` as far as they go and as `most` allows, and says whether there may be more; `None` if there are
+/// none at the beginning.
+pub(crate) fn inflate_zlib(bytes: &[u8], most: usize) -> Option<(Vec<u8>, bool)> {
+    let mut unpacked = Vec::new();
+    let has_more = inflate(bytes.get(2..)?, most, &mut unpacked);
+    (!unpacked.is_empty()).then_some((unpacked, has_more))
+}
+
+/// Whether it stopped because of `most`.
+fn inflate(packed: &[u8], most: usize, unpacked: &mut Vec<u8>) -> bool {
+    let mut inflater = Decompress::new(false);
+    let mut buffer = vec![0; STEP];
+    let mut rest = packed;
+    while unpacked.len() < most {
+        let before = (inflater.total_in(), inflater.total_out());
+        let status = inflater.decompress(rest, &mut buffer, FlushDecompress::None);
+        let consumed = usize::try_from(inflater.total_in()).unwrap_or(usize::MAX);
+        let made = usize::try_from(inflater.total_out().saturating_sub(before.1)).unwrap_or(0);
+        unpacked.extend_from_slice(buffer.get(..made).unwrap_or_default());
+        rest = packed.get(consumed..).unwrap_or_default();
+        match status {
+            Ok(Status::Ok | Status::BufError) if (inflater.total_in(), inflater.total_out()) != before => {}
+            _ => return false,
+        }
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::container::zip_builder::{Record, ZipBuilder};
+
+    fn names(bytes: &[u8]) -> Vec<(String, bool, Vec<u8>)> {
+        let found = salvage(bytes, &Limits::default()).unwrap();
+        let read = |record: &Salvaged| record.beginning(bytes, 1 << 20).unwrap().0.into_owned();
+        found.iter().map(|record| (record.name.clone(), record.is_listed, read(record))).collect()
+    }
+
+    #[test]
+    fn records_are_found_with_the_directory_and_without() {
+        for builder in [ZipBuilder::new(), ZipBuilder::new().plain()] {
+            let mut hidden = Record::new("hidden", b"what the directory lacks");
+            hidden.listed = 0;
+            let builder = builder
+                .with(Record::new("a/data.pkl", b"stored"))
+                .with(Record::new("a/packed", vec![7; 1000]).deflated())
+                .with(hidden);
+            let whole = builder.build();
+            let found = names(&whole);
+            assert_eq!(found.len(), 3, "{found:?}");
+            assert_eq!(found[0], ("a/data.pkl".to_owned(), true, b"stored".to_vec()));
+            assert_eq!(found[1].2, [7; 1000]);
+            assert!(found[2].2.starts_with(b"what the directory lacks") && !found[2].1);
+            // Without any directory the data of streamed records go on to the next header.
+            let cut = whole.windows(4).position(|w| w == b"PK\x01\x02").unwrap();
+            let found = names(&whole[..cut]);
+            assert_eq!(found.len(), 3);
+            assert!(found[0].2.starts_with(b"stored"));
+            assert_eq!(found[1].2, [7; 1000]);
+            // Behind other bytes.
+            let mut moved = b"#!/bin/sh\n".to_vec();
+            moved.extend(&whole);
+            assert_eq!(names(&moved).len(), 3);
+        }
+    }
+
+    #[test]
+    fn two_headers_that_differ_are_two_readings() {
+        let record =
+            Record::new("x", b"\x01\x06\0\xf9\xffstored").both(|h| h.method = Some(8)).local(|h| h.method = Some(0));
+        let found = names(&ZipBuilder::new().plain().with(record).build());
+        assert_eq!(found.len(), 2, "{found:?}");
+        assert_eq!(found[0].2, b"stored");
+        assert_eq!(found[1].2, b"\x01\x06\0\xf9\xffstored");
+    }
+
+    #[test]
+    fn damaged_data_give_what_comes_before_the_damage() {
+        let bytes: Vec<u8> = (0..200_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+        let mut archive = ZipBuilder::new().with(Record::new("x", bytes.clone()).deflated()).build();
+        let end = archive.len() / 2;
+        archive[end..end + 40].fill(0xff);
+        let found = &names(&archive)[0];
+        assert!(found.2.len() > 20_000 && bytes.starts_with(&found.2[..20_000]));
+    }
+}
