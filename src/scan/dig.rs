@@ -65,12 +65,12 @@ impl Digger<'_> {
         let is_stream = matches!(kind, Kind::RawPickle | Kind::LegacyStream);
         let is_container = matches!(kind, Kind::Zip | Kind::Gzip | Kind::Tar | Kind::PrefixedZip);
         let expected = (is_file && is_stream) || (wanted == Wanted::Pickle && !is_container);
-        let read = self.sequence(source, record, expected, depth);
+        let read = self.sequence(source, record, (wanted, expected), depth);
         if read.count > 0 && (is_stream || wanted == Wanted::Pickle) {
             self.hunt(source, record, read.end, depth);
         }
         match kind {
-            Kind::Zip => return self.zip(source, record, wanted, depth),
+            Kind::Zip => return self.zip(source, record, true, depth),
             Kind::Gzip => return self.gzip(source, record, wanted, depth),
             Kind::Tar => return self.tar(source, record, depth),
             Kind::Foreign(_) if source.bytes().starts_with(NPY) => return self.npy(source, record, depth),
@@ -78,7 +78,7 @@ impl Digger<'_> {
         }
         // An archive may stand behind anything; Python's `zipfile` finds it. (In stored records it was found already.)
         if (is_file || wanted == Wanted::Unpacked) && find_end(source.bytes()).is_some() {
-            self.zip(source, record, Wanted::Anything, depth);
+            self.zip(source, record, false, depth);
         }
         if is_zlib(source.bytes()) && self.zlib(source, record, wanted, depth) {
             return;
@@ -101,10 +101,12 @@ impl Digger<'_> {
         if record.is_empty() { name.to_owned() } else { format!("{record}: {name}") }
     }
 
-    fn zip(&mut self, source: &Source, record: &str, wanted: Wanted, depth: usize) {
+    /// What looks like an archive and is none, as in weights, is no error unless `is_one`.
+    fn zip(&mut self, source: &Source, record: &str, is_one: bool, depth: usize) {
+        let in_record = |error: Error| if record.is_empty() { error } else { error.inside(record) };
         let entries = match salvage(source.bytes(), self.limits) {
             Ok(entries) => entries,
-            Err(error) => return self.out.fail(error.in_record(record)),
+            Err(error) => return self.out.fail(in_record(error)),
         };
         let mut archive: Option<&Salvaged> = None;
         for entry in &entries {
@@ -113,11 +115,12 @@ impl Digger<'_> {
                 continue;
             }
             let name = Self::inside(record, &entry.name);
-            if entry.is_encrypted {
+            let counts = is_one && entry.is_listed;
+            if counts && entry.is_encrypted {
                 let error = Error::unsupported("the record is encrypted, so that what it holds cannot be told");
                 self.out.fail(error.in_record(&name));
             }
-            let named_so = !entry.is_encrypted && entry.is_listed && is_name_of_a_pickle(&entry.name);
+            let named_so = counts && !entry.is_encrypted && is_name_of_a_pickle(&entry.name);
             let wanted = match entry.stored() {
                 _ if named_so => Wanted::Pickle,
                 None => Wanted::Unpacked,
@@ -131,14 +134,15 @@ impl Digger<'_> {
                     }
                     self.blob(&data, &name, wanted, depth.saturating_add(1));
                 }
-                Err(error) => self.out.fail(error.in_record(&name)),
+                Err(error) if counts => self.out.fail(error.in_record(&name)),
+                Err(_) => {}
             }
         }
-        if !matches!(wanted, Wanted::Anything | Wanted::Unpacked) && self.out.errors.is_empty() {
+        if is_one && self.out.errors.is_empty() {
             // Damage and contradictions; other archives than torch's are none.
             match Archive::open(source.clone(), self.limits, false) {
                 Err(error) if error.kind() != ErrorKind::NotACheckpoint || entries.is_empty() => {
-                    self.out.fail(if record.is_empty() { error } else { error.inside(record) });
+                    self.out.fail(in_record(error));
                 }
                 _ => {}
             }

@@ -1,7 +1,7 @@
 //! From what was seen in a pickle to what it would do: which names are called, directly or by others, and what is done to
 //! objects behind their backs.
 
-use hashbrown::HashSet;
+use hashbrown::{HashMap, HashSet};
 
 use super::name::Name;
 use super::table::{Given, Role};
@@ -17,8 +17,14 @@ pub(super) fn judge(trace: &Trace<'_>, found: &mut dyn FnMut(Finding)) {
         found,
         seen: HashSet::new(),
         seen_states: HashSet::new(),
+        partials: HashMap::new(),
         work: Vec::new(),
     };
+    for build in &trace.builds {
+        if judge.is_partial(build.target) {
+            judge.partials.entry(build.target).or_default().push(build.state);
+        }
+    }
     for call in &trace.calls {
         let usage = match call.made {
             Made::NewObj | Made::NewObjEx => Usage::Made,
@@ -26,7 +32,7 @@ pub(super) fn judge(trace: &Trace<'_>, found: &mut dyn FnMut(Finding)) {
         };
         let kwargs = call.kwargs.is_some_and(|kwargs| !matches!(trace.see(kwargs), Seen::Group([], _)));
         // Keyword arguments may be any of the arguments.
-        let args = if kwargs { None } else { Some(call.args) };
+        let args = if kwargs { Args::Anything } else { Args::Tuple(call.args) };
         judge.work.push(VirtualCall { callee: call.callable, args, usage, offset: call.offset });
         judge.settle();
     }
@@ -41,10 +47,17 @@ pub(super) fn judge(trace: &Trace<'_>, found: &mut dyn FnMut(Finding)) {
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 struct VirtualCall {
     callee: Item,
-    /// `None`: anything.
-    args: Option<Item>,
+    args: Args,
     usage: Usage,
     offset: u32,
+}
+
+/// What something is called with.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Args {
+    Anything,
+    One(Item),
+    Tuple(Item),
 }
 
 struct Judge<'t> {
@@ -53,7 +66,9 @@ struct Judge<'t> {
     uses: Vec<Usage>,
     found: &'t mut dyn FnMut(Finding),
     // However often a call or a state is repeated, it is looked at once.
-    seen: HashSet<(Item, Option<Item>, Usage)>,
+    seen: HashSet<(Item, Args, Usage)>,
+    /// The states that each result of `functools.partial` is given.
+    partials: HashMap<Item, Vec<Item>>,
     seen_states: HashSet<(Item, u8)>,
     work: Vec<VirtualCall>,
 }
@@ -92,7 +107,7 @@ impl Judge<'_> {
                     );
                 }
                 for item in named {
-                    self.work.push(VirtualCall { callee: item, args: None, ..call });
+                    self.work.push(VirtualCall { callee: item, args: Args::Anything, ..call });
                 }
             }
             // Found already, or nothing that can be called.
@@ -103,10 +118,18 @@ impl Judge<'_> {
     /// What a function calls itself.
     fn passed_on(&mut self, name: &Name<'_>, call: VirtualCall) {
         let trace = self.trace;
-        let args = call.args.and_then(|args| match trace.see(args) {
-            Seen::Group(items, false) => Some(items),
-            _ => None,
-        });
+        let one;
+        let args: Option<&[Item]> = match call.args {
+            Args::Anything => None,
+            Args::One(arg) => {
+                one = [arg];
+                Some(&one)
+            }
+            Args::Tuple(args) => match trace.see(args) {
+                Seen::Group(items, false) => Some(items),
+                _ => None,
+            },
+        };
         let hidden = |this: &mut Self, what: &str| {
             this.find(call.offset, &this.shown(call.callee), NameClass::Dangerous, call.usage, what);
         };
@@ -118,8 +141,9 @@ impl Judge<'_> {
                 for pass in passes {
                     let Some(&callee) = args.get(pass.callee) else { continue };
                     let given = match pass.given {
-                        Given::Nothing | Given::Whatever => None,
-                        Given::Tuple(position) => args.get(position).copied(),
+                        Given::Whatever => Args::Anything,
+                        Given::Argument(position) => args.get(position).map_or(Args::Anything, |&arg| Args::One(arg)),
+                        Given::Tuple(position) => args.get(position).map_or(Args::Anything, |&args| Args::Tuple(args)),
                     };
                     let usage = if pass.is_class { Usage::Made } else { Usage::Called };
                     self.work.push(VirtualCall { callee, args: given, usage, offset: call.offset });
@@ -133,7 +157,7 @@ impl Judge<'_> {
             Some(Role::Type) if args.is_none_or(|args| args.len() != 1) => {
                 hidden(self, "with three arguments it makes a class");
             }
-            Some(Role::Attribute) => match self.attribute(call.args) {
+            Some(Role::Attribute) => match self.attribute(args) {
                 Attribute::Of(target, text) => self.judge_attribute(target, &text, call, Usage::Mentioned),
                 Attribute::Untold => hidden(self, "it looks up an attribute whose name cannot be told"),
             },
@@ -167,10 +191,9 @@ impl Judge<'_> {
                 _ => None,
             };
             match name.as_ref().and_then(Name::role) {
-                // What it keeps is judged as called already.
-                Some(Role::Calls(_)) if self.is_partial(made.callable) => return,
+                Some(Role::Partial) => return self.partial(inner, made.args, call),
                 Some(Role::Attribute) => {
-                    return match self.attribute(Some(made.args)) {
+                    return match self.attribute(self.group(made.args)) {
                         Attribute::Of(target, text) => self.judge_attribute(target, &text, call, call.usage),
                         Attribute::Untold => {}
                     };
@@ -199,21 +222,48 @@ impl Judge<'_> {
         );
     }
 
-    fn is_partial(&self, callable: Item) -> bool {
-        match self.trace.see(callable) {
+    /// What `functools.partial` keeps is called: the function that it was made with, or given with a state, `(function,
+    /// arguments, keyword arguments, attributes)`.
+    fn partial(&mut self, partial: Item, args: Item, call: VirtualCall) {
+        let states = self.partials.get(&partial).map(Vec::as_slice).unwrap_or_default();
+        let functions: Vec<Option<Item>> = states
+            .iter()
+            .chain([&args])
+            .map(|&items| self.group(items).and_then(|items| items.first().copied()))
+            .collect();
+        for function in functions {
+            match function {
+                Some(callee) => self.work.push(VirtualCall { callee, args: Args::Anything, ..call }),
+                None => {
+                    let what = "it is called, and which function it keeps cannot be told";
+                    self.find(call.offset, "functools.partial", NameClass::Dangerous, Usage::Called, what);
+                }
+            }
+        }
+    }
+
+    /// Whether it is the result of `functools.partial`.
+    fn is_partial(&self, item: Item) -> bool {
+        let Seen::Call(call) = self.trace.see(item) else { return false };
+        match self.trace.see(call.callable) {
             Seen::Global(mention) => self.trace.names(mention) == Some(("functools", "partial")),
             _ => false,
         }
     }
 
+    fn group(&self, item: Item) -> Option<&[Item]> {
+        match self.trace.see(item) {
+            Seen::Group(items, _) => Some(items),
+            _ => None,
+        }
+    }
+
     /// What `getattr` is asked for.
-    fn attribute(&self, args: Option<Item>) -> Attribute {
-        let Some(args) = args else { return Attribute::Untold };
-        match self.trace.see(args) {
-            Seen::Group(&[target, name, ..], false) => match self.trace.text(name) {
-                Some(text) => Attribute::Of(target, text),
-                None => Attribute::Untold,
-            },
+    fn attribute(&self, args: Option<&[Item]>) -> Attribute {
+        match args {
+            Some(&[target, name, ..]) => {
+                self.trace.text(name).map_or(Attribute::Untold, |text| Attribute::Of(target, text))
+            }
             _ => Attribute::Untold,
         }
     }
@@ -249,7 +299,7 @@ impl Judge<'_> {
                     };
                     let name = Name::new(module, name);
                     if matches!(name.role(), Some(Role::Attribute))
-                        && let Attribute::Of(next, text) = self.attribute(Some(made.args))
+                        && let Attribute::Of(next, text) = self.attribute(self.group(made.args))
                         && path.len() < MAX_ATTRIBUTES
                     {
                         path.push(text);
@@ -294,28 +344,13 @@ impl Judge<'_> {
                     self.patched(item, offset);
                 }
             }
-            Seen::Call(call) if self.is_partial(call.callable) => {
-                // (function, arguments, keyword arguments, attributes)
-                match trace.see(state) {
-                    Seen::Group(&[function, ..], false) => {
-                        self.work.push(VirtualCall { callee: function, args: None, usage: Usage::Called, offset })
-                    }
-                    _ => self.find(
-                        offset,
-                        "functools.partial",
-                        NameClass::Dangerous,
-                        Usage::Called,
-                        "it is given a function that cannot be told",
-                    ),
-                }
-            }
             _ => {}
         }
         for value in self.overrides(state) {
             if self.is_no_function(value) {
                 continue;
             }
-            self.work.push(VirtualCall { callee: value, args: None, usage: Usage::Called, offset });
+            self.work.push(VirtualCall { callee: value, args: Args::Anything, usage: Usage::Called, offset });
         }
     }
 

@@ -19,22 +19,26 @@ pub(super) struct Sequence {
 impl Digger<'_> {
     /// Follows the pickle at the beginning and all that stand directly behind it: whoever loads one can load the next. What
     /// is no pickle is an error if one is `expected`.
-    pub(super) fn sequence(&mut self, source: &Source, record: &str, expected: bool, depth: usize) -> Sequence {
+    pub(super) fn sequence(
+        &mut self,
+        source: &Source,
+        record: &str,
+        (wanted, expected): (Wanted, bool),
+        depth: usize,
+    ) -> Sequence {
         let bytes = source.bytes();
         let mut sequence = Sequence { count: 0, end: 0 };
         while let Some(rest) = bytes.get(sequence.end..).filter(|rest| !rest.is_empty()) {
             let trace = trace(rest, self.limits);
-            let is_first = sequence.count == 0;
+            let is_wanted = expected && sequence.count == 0;
             match &trace.error {
                 None => {}
-                Some(error) if (is_first && expected) || trace.is_plausible() => {
-                    if is_first || rest.starts_with(&[0x80]) {
-                        self.out.fail(located(error.clone(), record, sequence.end));
-                    }
-                }
+                Some(error) if is_wanted => self.out.fail(located(error.clone(), record, sequence.end)),
+                // What looks like a pickle for a while may be one that breaks off when it has done its work.
+                Some(_) if is_work(&trace, rest) || (wanted == Wanted::Checkpoint && trace.is_plausible()) => {}
                 Some(_) => break,
             }
-            if (is_first && expected) || !trace.is_inert() {
+            if is_wanted || !trace.is_inert() {
                 self.take(&trace, source, record, sequence.end, depth);
             }
             if let Err(error) = self.step(trace.consumed) {
@@ -106,6 +110,11 @@ impl Digger<'_> {
             None => trace.bytes(item).map(Source::from),
         }
     }
+}
+
+/// Whether a pickle that breaks off has done anything before. A text that begins with `c` names something as well.
+fn is_work(trace: &Trace<'_>, bytes: &[u8]) -> bool {
+    trace.is_plausible() && (!trace.calls.is_empty() || matches!(bytes, [0x80, 0..=5, ..]))
 }
 
 /// The shortest pickle that names anything: `ca\nb\n.`

@@ -30,6 +30,8 @@ pub(super) enum Role {
     Calls(&'static [Pass]),
     /// It unpickles a byte string, which is scanned too.
     LoadsStorage,
+    /// `functools.partial`: keeps a function, which is called when its result is.
+    Partial,
     /// `type`: asked for a class with one argument, it makes one with three.
     Type,
     /// `getattr`: its result is judged by the name that it has.
@@ -49,7 +51,8 @@ pub(super) struct Pass {
 
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Given {
-    Nothing,
+    /// The argument in that position, alone.
+    Argument(usize),
     /// The tuple in that position.
     Tuple(usize),
     /// Anything.
@@ -105,7 +108,7 @@ const fn trust(module: &'static str, names: Names, role: Role, reason: &'static 
 }
 
 use Names::{Any, AnyEnding, AttributesOf, Classes, Ending, These};
-use Role::{Attribute, Calls, Class, Function, LoadsStorage, Type, Value};
+use Role::{Attribute, Calls, Class, Function, LoadsStorage, Partial, Type, Value};
 
 const OLD_TYPES: &[&str] = &["BFloat16", "Bool", "Byte", "Char", "Double", "Float", "Half", "Int", "Long", "Short"];
 const SPARSE_TYPES: &[&str] = &["BFloat16", "Byte", "Char", "Double", "Float", "Half", "Int", "Long", "Short"];
@@ -168,17 +171,14 @@ pub(super) const TABLE: &[Row] = &[
     harmless("builtins", AnyEnding("Warning"), Function, "makes an exception, without raising it"),
     harmless("builtins", These(&["BaseException", "Exception", "GeneratorExit", "KeyboardInterrupt",
         "StopAsyncIteration", "StopIteration", "SystemExit"]), Function, "makes an exception, without raising it"),
-    harmless("collections", These(&["defaultdict"]),
-        Calls(&[calls(0, Given::Nothing)]), "makes a dict that calls its first argument for missing keys; that is judged too"),
-    harmless("collections", These(&["ChainMap", "UserDict", "IterableUserDict", "UserList", "UserString", "deque"]),
+    harmless("collections", These(&["ChainMap", "UserDict", "IterableUserDict", "UserList", "UserString", "defaultdict", "deque"]),
         Function, "makes a container"),
     harmless("collections.abc", Classes, Value, "is an abstract class"),
     harmless("copyreg", These(&["_reconstructor"]),
         Calls(&[makes(0), calls(1, Given::Whatever)]), "makes an object of its first argument, which is judged too"),
     harmless("copyreg", These(&["__newobj__", "__newobj_ex__"]),
         Calls(&[makes(0)]), "makes an object of its first argument, which is judged too"),
-    harmless("functools", These(&["partial"]),
-        Calls(&[calls(0, Given::Whatever)]), "keeps a function with its arguments; the function is judged as if called"),
+    harmless("functools", These(&["partial"]), Partial, "keeps a function with its arguments; if it is called, the function is judged as called"),
     harmless("operator", These(&["itemgetter"]),
         Function, "makes a function that takes items, which nothing harmless calls"),
     harmless("operator", OPERATORS, Value, "is an operator that is mentioned and not called"),
@@ -229,7 +229,7 @@ pub(super) const TABLE: &[Row] = &[
     harmless("numpy.random._pickle", These(&["__bit_generator_ctor"]),
         Calls(&[makes(0)]), "makes a random generator by its name or class"),
     harmless("numpy.random._pickle", These(&["__randomstate_ctor", "__generator_ctor"]),
-        Calls(&[makes(0), calls(1, Given::Whatever)]), "makes a random generator with a function, which is judged too"),
+        Calls(&[calls(1, Given::Argument(0))]), "makes a random generator with a function, which is judged too"),
     harmless("numpy.random._mt19937", These(&["MT19937"]), Function, "makes a random generator"),
     harmless("numpy.random._pcg64", These(&["PCG64", "PCG64DXSM"]), Function, "makes a random generator"),
     harmless("numpy.random._philox", These(&["Philox"]), Function, "makes a random generator"),
@@ -296,11 +296,11 @@ pub(super) const TABLE: &[Row] = &[
     harmless("torch.distributed._mesh_layout", Classes, Class, "describes a mesh of devices"),
     harmless("torch.distributed.device_mesh", Classes, Class, "describes a mesh of devices"),
     harmless("torch.distributed.remote_device", These(&["_remote_device"]), Function, "describes a device"),
+    harmless("torch.distributed._shard.sharded_tensor.metadata", These(&["MEM_FORMAT_ENCODING"]), Function, "is a constant by its number"),
+    harmless("torch.distributed._shard.sharded_tensor.api", These(&["ShardedTensor.ProcessGroupState"]), Class, "describes a sharded tensor"),
     harmless("torch.distributed._shard.*", Classes, Class, "describes a sharded tensor"),
     harmless("torch.distributed._shard.sharded_tensor.metadata", AttributesOf(&["MEM_FORMAT_ENCODING"]),
         Value, "is a constant"),
-    harmless("torch.distributed._shard.sharded_tensor.metadata", These(&["MEM_FORMAT_ENCODING"]),
-        Function, "is a constant by its number"),
     harmless("torch.distributed.checkpoint.metadata", Classes, Function, "describes a distributed checkpoint"),
     harmless("torch.distributed.checkpoint.metadata", AttributesOf(&["_MEM_FORMAT_ENCODING"]), Value, "is a constant"),
     harmless("torch.distributed.checkpoint.filesystem", These(&["_StorageInfo"]),

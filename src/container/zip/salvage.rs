@@ -13,7 +13,7 @@ use std::borrow::Cow;
 use flate2::{Decompress, FlushDecompress, Status};
 use memchr::memmem;
 
-use super::bytes::{u16_at, u32_at};
+use super::bytes::{u16_at, u32_at, u64_at};
 use super::central::{CentralHeader, method_name};
 use super::directory::{ENCRYPTED, LOCAL_HEADER_LEN};
 use super::end;
@@ -40,32 +40,39 @@ pub(crate) struct Salvaged {
 pub(crate) fn salvage(bytes: &[u8], limits: &Limits) -> Result<Vec<Salvaged>, Error> {
     let locals = places(bytes, b"PK\x03\x04", limits)?;
     let centrals = places(bytes, b"PK\x01\x02", limits)?;
-    let shift = shift(bytes);
-    let mut listed: Vec<(usize, CentralHeader<'_>)> = Vec::with_capacity(centrals.len());
+    let end = EndOfArchive::read(bytes);
+    let mut headers: Vec<(usize, CentralHeader<'_>, bool)> = Vec::with_capacity(centrals.len());
     for &at in &centrals {
-        let Some(header) = central(bytes.get(at..).unwrap_or_default()) else { continue };
+        headers.extend(central(bytes.get(at..).unwrap_or_default()).map(|header| (at, header, false)));
+    }
+    end.mark_directory(&mut headers);
+    let mut listed: Vec<(usize, CentralHeader<'_>, bool)> = Vec::with_capacity(headers.len());
+    for (_, header, is_in_directory) in headers {
         let Ok(declared) = usize::try_from(header.header_start) else { continue };
         // Offsets may not count what stands in front of the archive.
-        let place = [Some(declared), declared.checked_add(shift)].into_iter().flatten();
-        if let Some(place) = place.into_iter().find(|place| locals.binary_search(place).is_ok()) {
-            listed.push((place, header));
+        let places = [Some(declared), declared.checked_add(end.shift).filter(|_| is_in_directory)];
+        let Some(place) = places.into_iter().flatten().find(|place| locals.binary_search(place).is_ok()) else { continue };
+        // Of an archive within this one, or of another directory that some reader may prefer.
+        let is_own = || Local::read(bytes, place).is_some_and(|local| local.raw_name == header.raw_name);
+        if is_in_directory || is_own() {
+            listed.push((place, header, is_in_directory));
         }
     }
-    listed.sort_by_key(|&(place, _)| place);
+    listed.sort_by_key(|&(place, ..)| place);
     let mut found: Vec<Salvaged> = Vec::with_capacity(locals.len());
     for &at in &locals {
         let Some(local) = Local::read(bytes, at) else { continue };
-        let first = listed.partition_point(|&(place, _)| place < at);
-        let own = listed.get(first..).unwrap_or_default().iter().take_while(|&&(place, _)| place == at);
+        let first = listed.partition_point(|&(place, ..)| place < at);
+        let own = listed.get(first..).unwrap_or_default().iter().take_while(|&&(place, ..)| place == at);
         let readings = found.len();
-        for (_, central) in own {
+        for &(_, ref central, is_listed) in own {
             let end = usize::try_from(central.packed_len).ok().and_then(|len| local.data.checked_add(len));
             push(
                 &mut found,
                 readings,
                 Salvaged {
                     name: shown(central.raw_name),
-                    is_listed: true,
+                    is_listed,
                     is_encrypted: central.flags & ENCRYPTED != 0 || local.is_encrypted,
                     method: central.method,
                     start: local.data,
@@ -73,7 +80,7 @@ pub(crate) fn salvage(bytes: &[u8], limits: &Limits) -> Result<Vec<Salvaged>, Er
                 },
             );
         }
-        let is_listed = found.len() > readings;
+        let is_listed = found.iter().skip(readings).any(|reading| reading.is_listed);
         let end = match local.packed_len {
             Some(len) => local.data.saturating_add(len).min(bytes.len()),
             // Streamed: the size follows the data. The directory knows it better.
@@ -110,7 +117,10 @@ fn central(bytes: &[u8]) -> Option<CentralHeader<'_>> {
             len: u32_at(bytes, 24)?.into(),
             header_start: u32_at(bytes, 42)?.into(),
             second_name: None,
-            header_len: 0,
+            header_len: {
+                let lens = [28, 30, 32].map(|at| u16_at(bytes, at).map_or(0, usize::from));
+                lens.iter().fold(usize::try_from(end::CENTRAL_HEADER_LEN).ok()?, |sum, len| sum.saturating_add(*len))
+            },
         })
     };
     CentralHeader::read(bytes).ok().or_else(unextended)
@@ -137,16 +147,55 @@ fn places(bytes: &[u8], signature: &[u8], limits: &Limits) -> Result<Vec<usize>,
     Ok(places)
 }
 
-/// How many bytes stand in front of the archive, if its end record does not count them.
-fn shift(bytes: &[u8]) -> usize {
-    let declared = || {
-        let at = end::find(bytes)?;
-        let record = bytes.get(at..)?;
-        let len = usize::try_from(u32_at(record, 12)?).ok()?;
-        let start = usize::try_from(u32_at(record, 16)?).ok()?;
-        at.checked_sub(len)?.checked_sub(start)
-    };
-    declared().unwrap_or(0)
+/// What the last end record says of the directory.
+struct EndOfArchive {
+    /// How many bytes stand in front of the archive and are not counted.
+    shift: usize,
+    /// Where the directory starts, if the end record is believed.
+    start: usize,
+    /// Where it ends, if it stands directly in front of the end records.
+    ends: [usize; 2],
+}
+
+impl EndOfArchive {
+    fn read(bytes: &[u8]) -> Self {
+        let fields = || {
+            let at = end::find(bytes)?;
+            let record = bytes.get(at..)?;
+            let len = usize::try_from(u32_at(record, 12)?).ok()?;
+            let start = usize::try_from(u32_at(record, 16)?).ok()?;
+            // The larger form of the end record stands in front, with its locator.
+            let locator = at.checked_sub(20).and_then(|at| bytes.get(at..)).filter(|rest| rest.starts_with(b"PK\x06\x07"));
+            let large = locator.and_then(|locator| usize::try_from(u64_at(locator, 8)?).ok());
+            let at_64 = locator.and_then(|_| at.checked_sub(20)?.checked_sub(56)).unwrap_or(at);
+            let start = match large.and_then(|at| bytes.get(at..)).and_then(|record| u64_at(record, 48)) {
+                Some(start_64) if start == usize::try_from(u32::MAX).ok()? => usize::try_from(start_64).ok()?,
+                _ => start,
+            };
+            let shift = at.checked_sub(len).and_then(|from| from.checked_sub(start)).unwrap_or(0);
+            Some(Self { shift, start, ends: [at, at_64] })
+        };
+        fields().unwrap_or(Self { shift: 0, start: usize::MAX, ends: [usize::MAX; 2] })
+    }
+
+    /// Marks the headers, given by their places, that some reader takes for the directory's.
+    fn mark_directory(&self, headers: &mut [(usize, CentralHeader<'_>, bool)]) {
+        let mut end = None;
+        for (at, header, is_in_directory) in headers.iter_mut().rev() {
+            let own_end = at.checked_add(header.header_len);
+            if own_end.is_some_and(|own_end| self.ends.contains(&own_end)) || (own_end.is_some() && own_end == end) {
+                *is_in_directory = true;
+                end = Some(*at);
+            }
+        }
+        let mut next = Some(self.start);
+        for (at, header, is_in_directory) in headers {
+            if next == Some(*at) {
+                *is_in_directory = true;
+                next = at.checked_add(header.header_len);
+            }
+        }
+    }
 }
 
 fn next_header(locals: &[usize], centrals: &[usize], from: usize) -> Option<usize> {
