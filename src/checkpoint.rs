@@ -1,16 +1,18 @@
 //! An opened file: the whole object graph, and every tensor in it.
 
+mod verify;
+
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use hashbrown::HashMap;
+pub use verify::Progress;
 
 use crate::error::{Error, Shown};
 use crate::format::Format;
 use crate::limits::Limits;
 use crate::pickle::graph::NodeId;
-use crate::source::{RecordId, Records};
+use crate::source::Records;
 use crate::tensor::{Storage, Tensor};
 use crate::torch::{Meaning, Program};
 use crate::value::{Failure, Value, key_text};
@@ -328,54 +330,6 @@ impl Checkpoint {
         Ok(Listing { root: self.value(root), leaves, not_walked })
     }
 
-    /// Reads every record of the container and says what is wrong: a checksum that does not fit, damaged compressed data, a
-    /// header that contradicts the directory, an archive in which another zip reader sees something else; then the indices
-    /// of sparse tensors and the shapes of nested ones. Nothing if all is well. That every tensor lies within its storage
-    /// has been checked on opening.
-    ///
-    /// ```
-    /// let checkpoint = torch_checkpoint::LoadOptions::new().open("fixtures/refused/x_flipped_bit.pt")?;
-    /// for defect in checkpoint.verify() {
-    ///     eprintln!("{defect}");
-    /// }
-    /// # assert_eq!(checkpoint.verify().len(), 1);
-    /// # Ok::<(), torch_checkpoint::Error>(())
-    /// ```
-    #[must_use]
-    pub fn verify(&self) -> Vec<Error> {
-        let containers = || self.0.records.iter();
-        let defects: Vec<(Option<Home>, Error)> = containers()
-            .flat_map(|records| {
-                let home = |record: Option<RecordId>| record.map(|record| (Arc::as_ptr(records).cast::<()>(), record));
-                records.defects().into_iter().map(move |(record, error)| (home(record), error))
-            })
-            .collect();
-        // Names only help; the defects count.
-        let tensors = self.tensors().unwrap_or_default();
-        if defects.is_empty() {
-            let defect = |entry: &TensorEntry| {
-                let error = entry.tensor.check_parts().err()?;
-                Some(self.in_path(if entry.path.is_empty() { error } else { error.in_tensor(&entry.name()) }))
-            };
-            return tensors.iter().filter_map(defect).collect();
-        }
-        let mut named: HashMap<Home, &TensorEntry> = HashMap::new();
-        for entry in &tensors {
-            let parts = entry.tensor.components().map(|(_, part)| part);
-            for home in parts.chain([&entry.tensor]).filter_map(|tensor| tensor.storage().home()) {
-                named.entry(home).or_insert(entry);
-            }
-        }
-        let place = |(home, error): (Option<Home>, Error)| {
-            let entry = home.and_then(|home| named.get(&home)).filter(|entry| !entry.path.is_empty());
-            self.in_path(match entry {
-                Some(entry) => error.in_tensor(&entry.name()),
-                None => error,
-            })
-        };
-        defects.into_iter().map(place).collect()
-    }
-
     /// The storages of the file, in the order of their first mention.
     pub fn storages(&self) -> impl ExactSizeIterator<Item = &Storage> {
         self.0.program.storages().iter()
@@ -414,9 +368,6 @@ impl Checkpoint {
 
 /// Where a TorchScript archive's constants are found, which the root does not hold.
 const CONSTANTS: &str = "constants";
-
-/// A container, by its address, and a record of it.
-type Home = (*const (), RecordId);
 
 /// What [`Checkpoint::leaves`] lists.
 #[derive(Debug)]

@@ -278,6 +278,7 @@ mod tests {
         let error = Error::limit("too much").at(1).at(2).in_record("a").in_record("b");
         assert_eq!((error.offset(), error.record()), (Some(1), Some("a")));
         assert_eq!(error.to_string(), "a at byte 1: too much");
+        assert_eq!(error.inside("shard").to_string(), "shard: a at byte 1: too much");
     }
 
     #[test]

@@ -72,8 +72,11 @@ mod checkpoint;
 mod choose;
 mod state_dict;
 mod load;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 
-pub use checkpoint::{Checkpoint, GlobalMeaning, GlobalName, ListedValue, Listing, TensorEntry};
+pub use checkpoint::{Checkpoint, GlobalMeaning, GlobalName, ListedValue, Listing, Progress, TensorEntry};
 pub use device::{Device, MapLocation, MapTarget, StorageInfo};
 pub use error::{Error, ErrorKind};
 pub use format::Format;

@@ -21,6 +21,9 @@ pub struct Limits {
     pub pickle_bytes: u64,
     /// Objects of the pickled graph. Default 50 million, about 0.8 GB of memory; a tensor takes about nine.
     pub nodes: u64,
+    /// Bytes of one text of a pickle, byte strings of Python 2 included (`bytes` objects, which carry data, are bounded by
+    /// the pickle). Default 256 MiB: source code, configurations and vocabularies of 100 MB occur.
+    pub text_bytes: u64,
     /// Nesting that a walk (listing, flattening) follows. Default 1,000, Python's own recursion limit. Reading into serde's
     /// types, which recurses, follows at most 128 of them whatever this says, `to_serde_pickle` 256.
     /// Decoding itself has no depth: 200,000 nested lists load and are freed.
@@ -29,6 +32,11 @@ pub struct Limits {
     pub dimensions: usize,
     /// Records of an archive. Default 16 million.
     pub records: u64,
+    /// Bytes of JSON: the index of a sharded checkpoint, the header of a safetensors file, the configs of an export package.
+    /// Default 64 MiB; the index of 100,000 tensors takes about 10 MB, the config 35 MB.
+    pub json_bytes: u64,
+    /// Chunks of the tensors of a distributed checkpoint, all together. Default 16 million: 16,000 tensors over 1,000 ranks.
+    pub chunks: u64,
     /// Bytes that one compressed record may unpack to. Default 64 GiB; a record's declared size bounds it as well.
     pub decompressed_bytes: u64,
     /// Bytes that one call may materialise from a tensor (`to_vec`, `cast`, a gathered `bytes`). Default 1 TiB: it stops a
@@ -84,9 +92,12 @@ impl Default for Limits {
         Self {
             pickle_bytes: 512 << 20,
             nodes: 50_000_000,
+            text_bytes: 256 << 20,
             nesting: 1_000,
             dimensions: 64,
             records: 1 << 24,
+            json_bytes: 64 << 20,
+            chunks: 1 << 24,
             decompressed_bytes: 64 << 30,
             materialised_bytes: 1 << 40,
             names: 10_000_000,

@@ -170,9 +170,11 @@ impl<'a> LoadOptions<'a> {
     /// The file cannot be read, is no checkpoint, or is damaged.
     pub fn open(&mut self, path: impl AsRef<Path>) -> Result<Checkpoint, Error> {
         let path = path.as_ref();
-        Source::open(path, self.backing)
-            .and_then(|source| self.open_source(source, Some(path)))
-            .map_err(|e| e.in_path(path))
+        let opened = self.map_location.resolve().and_then(|()| {
+            let assembly = assembly::of_path(path, self.backing, self.offset, self.opening())?;
+            self.load(assembly, Some(path))
+        });
+        opened.map_err(|e| e.in_path(path))
     }
 
     /// Opens a checkpoint that is in memory.
@@ -187,7 +189,7 @@ impl<'a> LoadOptions<'a> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn open_bytes(&mut self, bytes: impl Into<Source>) -> Result<Checkpoint, Error> {
-        self.open_source(bytes.into(), None)
+        self.open_source(bytes.into())
     }
 
     /// Reads a checkpoint to its end and opens it.
@@ -195,18 +197,18 @@ impl<'a> LoadOptions<'a> {
     /// # Errors
     /// As [`open_bytes`](Self::open_bytes), and what the reader reports.
     pub fn open_reader(&mut self, reader: impl Read) -> Result<Checkpoint, Error> {
-        self.open_source(Source::from_reader(reader)?, None)
+        self.open_source(Source::from_reader(reader)?)
     }
 
-    fn open_source(&mut self, source: Source, path: Option<&Path>) -> Result<Checkpoint, Error> {
+    fn open_source(&mut self, source: Source) -> Result<Checkpoint, Error> {
         self.map_location.resolve()?;
-        let source = source.slice(self.offset..source.len()).ok_or_else(|| {
-            Error::caller(format!("the offset {} lies behind the end of the {} bytes", self.offset, source.len()))
-        })?;
-        let opening =
-            Opening { limits: &self.limits, verify_checksums: self.verify_checksums, nesting: Opening::NESTING };
-        let assembly = assembly::of_source(source, opening)?;
-        self.load(assembly, path)
+        let source = assembly::from_offset(source, self.offset)?;
+        let assembly = assembly::of_source(source, self.opening())?;
+        self.load(assembly, None)
+    }
+
+    fn opening(&self) -> Opening<'_> {
+        Opening { limits: &self.limits, verify_checksums: self.verify_checksums, nesting: Opening::NESTING }
     }
 
     fn load(&mut self, assembly: Assembly, path: Option<&Path>) -> Result<Checkpoint, Error> {

@@ -42,12 +42,31 @@ pub(crate) fn walk<'p>(
     limits: &Limits,
     mut visit: impl FnMut(&Path<'p>, Leaf) -> Result<(), Error>,
 ) -> Result<(), Error> {
-    let mut path: Vec<Cow<'p, str>> = Vec::new();
+    let mut names = NameCount::new(limits);
+    let listed = program.graph().listed();
+    if root == program.graph().root() && listed.len() > 0 {
+        for (path, leaf) in listed {
+            let path = path.iter().map(|&key| key_text(program, key)).collect();
+            walk_below(program, path, leaf, limits, &mut names, &mut visit)?;
+        }
+        return Ok(());
+    }
+    walk_below(program, Vec::new(), root, limits, &mut names, &mut visit)
+}
+
+/// The same for what is under a path.
+fn walk_below<'p>(
+    program: &'p Program,
+    mut path: Vec<Cow<'p, str>>,
+    root: NodeId,
+    limits: &Limits,
+    names: &mut NameCount,
+    visit: &mut impl FnMut(&Path<'p>, Leaf) -> Result<(), Error>,
+) -> Result<(), Error> {
     let mut frames: Vec<Frame<'p>> = Vec::new();
     let mut open: HashSet<NodeId> = HashSet::new();
-    let mut names = NameCount::new(limits);
     let mut current = Some(root);
-    let nesting = widened(limits.nesting);
+    let nesting = widened(limits.nesting.saturating_sub(path.len()));
     loop {
         if let Some(node) = current.take() {
             names.add(0)?;

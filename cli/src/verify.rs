@@ -4,6 +4,7 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use torch_checkpoint::{Device, Error, LoadOptions, Storage};
 
 use crate::args::Verify;
@@ -37,7 +38,12 @@ pub(crate) fn run(args: &Verify) -> Result<ExitCode, Failure> {
 fn verify(path: &Path) -> Result<String, Vec<Error>> {
     let one = |error| vec![error];
     let checkpoint = LoadOptions::new().verify_checksums(true).open(path).map_err(one)?;
-    let defects = checkpoint.verify();
+    let bar = bar(path);
+    let defects = checkpoint.verify_with(|progress| {
+        bar.set_length(progress.total);
+        bar.set_position(progress.done);
+    });
+    bar.finish_and_clear();
     if !defects.is_empty() {
         return Err(defects);
     }
@@ -49,4 +55,15 @@ fn verify(path: &Path) -> Result<String, Vec<Error>> {
     let path = path.to_string_lossy();
     let path = clean(&path);
     Ok(format!("{path}: ok ({tensors}{} bytes)\n", count(bytes)))
+}
+
+/// Drawn on a terminal only, and only for files that take more than a moment.
+fn bar(path: &Path) -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+    let style = ProgressStyle::with_template("{msg} [{bar:30}] {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left");
+    if let Ok(style) = style {
+        bar.set_style(style.progress_chars("=> "));
+    }
+    let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
+    bar.with_message(clean(&name).into_owned())
 }

@@ -7,7 +7,7 @@ use crate::error::Error;
 use crate::format::Format;
 use crate::pickle::Composer;
 use crate::pickle::graph::{Graph, NodeId};
-use crate::source::Records;
+use crate::source::{RecordId, Records};
 use crate::torch::{StorageSource, Stores};
 
 /// A graph under construction, with the places of its parts' storages.
@@ -27,9 +27,18 @@ impl Gathering {
         Self { composer: Composer::of(graph, opening.limits), stores, records }
     }
 
-    /// Adds everything of a container; gives its root. `name` is put in front of the places in its errors.
+    /// Adds everything of a container; gives its root. `name` is put in front of the places in its errors, those included
+    /// that come when its storages are read.
     pub(super) fn add(&mut self, assembly: Assembly, name: &str) -> Result<NodeId, Error> {
-        let Assembly { graph, stores, records, .. } = assembly;
+        let Assembly { graph, mut stores, mut records, .. } = assembly;
+        if !name.is_empty() {
+            let named: Vec<_> = records.iter().map(|records| Within::named(records, name)).collect();
+            stores.replace_records(|own| {
+                let found = records.iter().zip(&named).find(|(records, _)| same(records, own));
+                found.map_or_else(|| Within::named(own, name), |(_, named)| Arc::clone(named))
+            });
+            records = named;
+        }
         let first = self.composer.parts();
         let root = self.composer.splice(&graph, name)?;
         self.stores.splice(stores, first);
@@ -74,5 +83,49 @@ impl Gathering {
             consumed,
             constants: None,
         }
+    }
+}
+
+fn same(one: &Arc<dyn Records>, other: &Arc<dyn Records>) -> bool {
+    std::ptr::addr_eq(Arc::as_ptr(one), Arc::as_ptr(other))
+}
+
+/// The records of one of several containers, whose name its errors have in front.
+#[derive(Debug)]
+struct Within {
+    records: Arc<dyn Records>,
+    name: Box<str>,
+}
+
+impl Within {
+    fn named(records: &Arc<dyn Records>, name: &str) -> Arc<dyn Records> {
+        Arc::new(Self { records: Arc::clone(records), name: name.into() })
+    }
+}
+
+impl Records for Within {
+    fn borrow(&self, record: RecordId) -> Result<Option<&[u8]>, Error> {
+        self.records.borrow(record).map_err(|e| e.inside(&self.name))
+    }
+
+    fn produce(&self, record: RecordId) -> Result<Vec<u8>, Error> {
+        self.records.produce(record).map_err(|e| e.inside(&self.name))
+    }
+
+    fn is_stable(&self) -> bool {
+        self.records.is_stable()
+    }
+
+    fn name(&self, record: RecordId) -> &str {
+        self.records.name(record)
+    }
+
+    fn defects(&self, progress: &mut dyn FnMut(u64)) -> Vec<(Option<RecordId>, Error)> {
+        let named = |(record, error): (Option<RecordId>, Error)| (record, error.inside(&self.name));
+        self.records.defects(progress).into_iter().map(named).collect()
+    }
+
+    fn len(&self) -> u64 {
+        self.records.len()
     }
 }

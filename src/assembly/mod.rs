@@ -1,18 +1,27 @@
 //! From a container to one object graph: which pickles it holds, what they are to one another, where their storages are,
 //! and what the container says outside any pickle. Each container is a file; what comes out is the same for all.
 
+mod distributed;
 mod export;
+mod folder;
 mod gathering;
 mod gzip;
 mod legacy;
 mod nested;
 mod package;
+#[cfg(feature = "safetensors")]
+mod ranks;
 mod raw_pickle;
+#[cfg(feature = "safetensors")]
+mod safetensors;
 mod script;
+mod sharded;
 mod tar;
 mod zip;
 
 use std::sync::Arc;
+
+pub(crate) use folder::of_path;
 
 use crate::container::{Kind, refusal, sniff};
 use crate::error::Error;
@@ -63,6 +72,16 @@ impl Opening<'_> {
     }
 }
 
+/// The part of the bytes from an offset on.
+///
+/// # Errors
+/// Caller: there are not so many.
+pub(crate) fn from_offset(source: Source, offset: u64) -> Result<Source, Error> {
+    let len = source.len();
+    let rest = if offset == 0 { Some(source) } else { source.slice(offset..len) };
+    rest.ok_or_else(|| Error::caller(format!("the offset {offset} lies behind the end of the {len} bytes")))
+}
+
 /// Opens whatever the bytes are.
 ///
 /// # Errors
@@ -74,6 +93,8 @@ pub(crate) fn of_source(source: Source, opening: Opening<'_>) -> Result<Assembly
         Kind::Tar => tar::assemble(&source, opening),
         Kind::RawPickle => raw_pickle::assemble(&source, opening),
         Kind::Gzip => of_source(gzip::unpack(&source, opening)?, opening.inner()?),
+        #[cfg(feature = "safetensors")]
+        Kind::Safetensors => safetensors::assemble(source, opening),
         other => Err(refusal(&other)),
     }
 }

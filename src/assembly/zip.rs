@@ -22,7 +22,8 @@ pub(super) fn assemble(source: Source, opening: Opening<'_>) -> Result<Assembly,
         ArchiveKind::TorchPackage => package::assemble(archive, opening),
         ArchiveKind::TorchExport => export::assemble_package(archive, opening),
         ArchiveKind::TorchExportOld => export::assemble_files(&archive, opening),
-        _ => Err(Error::unsupported("archives of this kind are not read yet")),
+        // These do not open as archives; should one, it is refused here.
+        other => Err(other.refusal().unwrap_or_else(|| Error::unsupported("archives of this kind are not read"))),
     }
 }
 

@@ -1,14 +1,13 @@
 //! The JSON in which export packages say what their weights are (`torch/_export/serde/schema.py`, `PayloadConfig`): names
 //! and numbers, of which nothing is believed yet.
 
-use std::collections::HashSet;
-use std::fmt;
 use std::marker::PhantomData;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::de::IgnoredAny;
 
-use crate::error::{Error, Shown};
+use super::json::{self, Entries};
+use crate::error::Error;
 
 /// One weight or constant.
 #[derive(Debug, Deserialize)]
@@ -93,9 +92,9 @@ impl Size {
 pub(crate) fn payload_config(json: &[u8]) -> Result<Vec<(String, Payload)>, Error> {
     #[derive(Deserialize)]
     struct Config {
-        config: Ordered<Payload>,
+        config: Entries<Payload>,
     }
-    parse::<Config>(json).map(|Config { config: Ordered(entries) }| entries)
+    json::parse(json, PhantomData::<Config>).map(|Config { config: Entries(entries) }| entries)
 }
 
 /// A weight of a compiled model: a view of a tensor in a record.
@@ -107,42 +106,7 @@ pub(crate) struct CompiledWeight(pub(crate) String, pub(crate) Vec<i64>, pub(cra
 /// # Errors
 /// Malformed: anything else, or a name that comes twice.
 pub(crate) fn compiled_config(json: &[u8]) -> Result<Vec<(String, CompiledWeight)>, Error> {
-    parse::<Ordered<CompiledWeight>>(json).map(|Ordered(entries)| entries)
-}
-
-fn parse<'j, T: Deserialize<'j>>(json: &'j [u8]) -> Result<T, Error> {
-    serde_json::from_slice(json).map_err(|error| {
-        Error::malformed(format!("the JSON is not what torch writes about weights: {}", Shown(&error.to_string())))
-    })
-}
-
-/// The entries of a JSON object in its order, of which none may come twice.
-struct Ordered<T>(Vec<(String, T)>);
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Ordered<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Entries<T>(PhantomData<T>);
-        impl<'de, T: Deserialize<'de>> Visitor<'de> for Entries<T> {
-            type Value = Ordered<T>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object with the names of the weights")
-            }
-
-            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
-                let mut entries: Vec<(String, T)> = Vec::new();
-                let mut known: HashSet<String> = HashSet::new();
-                while let Some((name, value)) = map.next_entry::<String, T>()? {
-                    if !known.insert(name.clone()) {
-                        return Err(serde::de::Error::custom(format_args!("the name `{name}` comes twice")));
-                    }
-                    entries.push((name, value));
-                }
-                Ok(Ordered(entries))
-            }
-        }
-        deserializer.deserialize_map(Entries(PhantomData))
-    }
+    json::parse(json, PhantomData::<Entries<CompiledWeight>>).map(|Entries(entries)| entries)
 }
 
 #[cfg(test)]
@@ -177,7 +141,7 @@ mod tests {
     fn what_is_wrong_is_said() {
         let twice = [entry("a", META), entry("a", META)].join(",");
         for (json, words) in [
-            (config(&twice), "`a` comes twice"),
+            (config(&twice), "`a` is there twice"),
             (config(r#""a": {"path_name": "w", "path_name": "w"}"#), "duplicate field"),
             (config(r#""a": 3"#), "invalid type"),
             (config(&entry("a", &META.replace("7,", "7.5,"))), "floating point"),

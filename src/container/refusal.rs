@@ -17,14 +17,14 @@ pub(crate) fn refusal(kind: &Kind) -> Error {
             "this is a plain pickle (`pickle.dump`), not a file of `torch.save`, and not yet read by this crate; save the object with `torch.save`",
         ),
         Kind::Safetensors => Error::unsupported(
-            "this is a safetensors file, whatever its name says; read it with the crate `safetensors`",
+            "this is a safetensors file, which this build does not read; enable the crate's feature `safetensors`",
         ),
         Kind::Gzip => Error::unsupported("this file is compressed with gzip; unpack it first (`gunzip`)"),
         Kind::Compressed { with, unpack } => {
             Error::unsupported(format!("this file is compressed with {with}; unpack it first (`{unpack}`)"))
         }
         Kind::ShardIndex => Error::unsupported(
-            "this is the index of a sharded checkpoint (`weight_map`), not yet read by this crate; open the shards that it names one by one",
+            "this is the index of a sharded checkpoint (`weight_map`), whose shards are files beside it; open it by its path",
         ),
         Kind::Program(what) => Error::unsupported(format!("this is {what}")),
 

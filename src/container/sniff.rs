@@ -121,13 +121,23 @@ pub(crate) fn sniff(source: &Source) -> Kind {
         return Kind::Zeros;
     }
     marked(head)
+        .or_else(|| is_safetensors(head, source.len()).then_some(Kind::Safetensors))
         .or_else(|| pickle(bytes, head))
-        .or_else(|| is_safetensors(bytes, head).then_some(Kind::Safetensors))
         .or_else(|| has_tar_checksum(head).then_some(Kind::Tar))
         .or_else(|| text(bytes, head))
         .or_else(|| onnx::is_onnx(bytes).then_some(Kind::Onnx))
         .or_else(|| zip::find_end(bytes).map(|_| Kind::PrefixedZip))
         .unwrap_or(Kind::Unknown)
+}
+
+/// What a file of a length is that begins so, as far as the beginning tells.
+pub(crate) fn begins_as(head: &[u8], len: u64) -> Option<Kind> {
+    let head = head.get(..HEAD_LEN).unwrap_or(head);
+    let by_pickle = || if head.starts_with(&[0x80]) { pickle(head, head) } else { None };
+    marked(head)
+        .or_else(|| is_safetensors(head, len).then_some(Kind::Safetensors))
+        .or_else(by_pickle)
+        .or_else(|| has_tar_checksum(head).then_some(Kind::Tar))
 }
 
 fn marked(head: &[u8]) -> Option<Kind> {
@@ -163,12 +173,21 @@ fn pickle(bytes: &[u8], head: &[u8]) -> Option<Kind> {
     }
 }
 
-/// A length, then that much JSON.
-fn is_safetensors(bytes: &[u8], head: &[u8]) -> bool {
-    let Some((length, header)) = head.split_first_chunk::<8>() else { return false };
-    let room = u64::try_from(bytes.len().saturating_sub(8)).unwrap_or(u64::MAX);
-    let length = u64::from_le_bytes(*length);
-    (2..=room).contains(&length) && header.starts_with(b"{") && header.get(1).is_some_and(|b| b"\"} \n\r\t".contains(b))
+/// A length, then that much JSON. The length may look like the beginning of a pickle (`80 02`), but no pickle goes on with
+/// the zeros of its upper bytes.
+fn is_safetensors(head: &[u8], len: u64) -> bool {
+    let Some((declared_len, header)) = head.split_first_chunk::<8>() else { return false };
+    let declared_len = u64::from_le_bytes(*declared_len);
+    let fits = (2..=len.saturating_sub(8)).contains(&declared_len);
+    match header {
+        [b'{', second, ..] if b"\"} \n\r\t".contains(second) => {
+            // Cut off in the header, or with a number that lies.
+            fits || (*second == b'"' && (2..1 << 48).contains(&declared_len))
+        }
+        // Not what it should be, but nothing else either.
+        [b'[', second, ..] => fits && b"\"[{".contains(second),
+        _ => false,
+    }
 }
 
 /// Tar headers before POSIX have no mark, but a checksum: the sum of the header's bytes, its own field as spaces.

@@ -28,6 +28,7 @@ pub(super) struct Builder {
     /// The longest that the arena may grow.
     max_nodes: usize,
     allowed_nodes: u64,
+    allowed_text: u64,
 }
 
 impl Builder {
@@ -52,6 +53,7 @@ impl Builder {
             objects: Vec::new(),
             globals: Vec::new(),
             parts: Vec::new(),
+            listed: Vec::new(),
             root: NodeId::NONE,
         };
         let allowed = limits.nodes.saturating_add(Self::CONSTANTS.len() as u64);
@@ -62,6 +64,7 @@ impl Builder {
             keyed: Vec::new(),
             max_nodes: usize::try_from(allowed).unwrap_or(usize::MAX),
             allowed_nodes: limits.nodes,
+            allowed_text: limits.text_bytes,
         }
     }
 
@@ -156,6 +159,7 @@ impl Builder {
     /// Text in UTF-8, lone surrogates allowed.
     #[inline]
     pub(super) fn text(&mut self, bytes: &[u8]) -> Result<NodeId, Error> {
+        Limits::check("text_bytes", bytes.len() as u64, self.allowed_text)?;
         match std::str::from_utf8(bytes) {
             Ok(text) => {
                 let span = self.push_text(text)?;
@@ -174,6 +178,7 @@ impl Builder {
     }
 
     pub(super) fn py_string(&mut self, bytes: &[u8]) -> Result<NodeId, Error> {
+        Limits::check("text_bytes", bytes.len() as u64, self.allowed_text)?;
         let span = self.push_raw(bytes)?;
         self.add(Repr::PyString(span))
     }

@@ -12,7 +12,8 @@
 use hashbrown::HashMap;
 
 use super::build::Builder;
-use super::graph::{GlobalId, GlobalName, Graph, Made, Node, NodeId, ObjectData, Part, Repr};
+use super::graph::{GlobalId, GlobalName, Graph, Made, Node, NodeId, ObjectData, Repr};
+use super::part::Part;
 use super::sequence::{Sequences, Span};
 use crate::error::Error;
 use crate::limits::Limits;
@@ -185,6 +186,10 @@ impl Composer {
         }
     }
 
+    pub(crate) fn float(&mut self, value: f64) -> Result<NodeId, Error> {
+        self.add(Repr::Float(value))
+    }
+
     pub(crate) fn tuple(&mut self, items: &[NodeId]) -> Result<NodeId, Error> {
         if items.is_empty() {
             return Ok(NodeId::EMPTY_TUPLE);
@@ -208,6 +213,38 @@ impl Composer {
     pub(crate) fn dict(&mut self, entries: &[(NodeId, NodeId)]) -> Result<NodeId, Error> {
         let span = self.graph.pairs.add_slice(entries)?;
         self.add(Repr::Dict(span))
+    }
+
+    /// An instance of a class of mappings, made empty and then given these entries, whose keys have to differ, and a state.
+    pub(crate) fn mapping(
+        &mut self,
+        class: NodeId,
+        entries: &[(NodeId, NodeId)],
+        state: Option<NodeId>,
+    ) -> Result<NodeId, Error> {
+        let index = Span::new(self.graph.objects.len(), 0)?.start();
+        let states = match state {
+            Some(state) => self.graph.refs.add_slice(&[state])?,
+            None => Span::EMPTY,
+        };
+        let entries = self.graph.pairs.add_slice(entries)?;
+        self.graph.objects.push(ObjectData {
+            made: Made::Reduce,
+            callable: class,
+            args: NodeId::EMPTY_TUPLE,
+            kwargs: None,
+            states,
+            items: Span::EMPTY,
+            entries,
+        });
+        self.add(Repr::Object { index, offset: GlobalName::MADE })
+    }
+
+    /// Adds a leaf, with the keys that lead to it, to those that are [listed](Graph::listed) in an order of their own.
+    pub(crate) fn list_leaf(&mut self, path: &[NodeId], leaf: NodeId) -> Result<(), Error> {
+        let path = self.graph.refs.add_slice(path)?;
+        self.graph.listed.push((path, leaf));
+        Ok(())
     }
 
     /// A name that no pickle mentions.

@@ -106,10 +106,6 @@ impl<'p> Decoder<'p> {
         self.pickle.len().saturating_sub(self.rest.len())
     }
 
-    pub(super) fn remaining(&self) -> usize {
-        self.rest.len()
-    }
-
     /// The opcode that is being read or was read last.
     pub(super) fn opcode(&self) -> Option<Opcode> {
         self.opening.first().and_then(|&byte| Opcode::from_byte(byte))
@@ -320,7 +316,7 @@ impl<'p> Decoder<'p> {
 
     /// The bytes end too early: because of the limit, or because the pickle is truncated.
     #[cold]
-    pub(super) fn cut_short(&self, how: std::fmt::Arguments<'_>) -> Error {
+    fn cut_short(&self, how: std::fmt::Arguments<'_>) -> Error {
         if let Some((allowed, len)) = self.withheld
             && let Err(error) = Limits::check("pickle_bytes", len, allowed)
         {

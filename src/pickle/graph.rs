@@ -3,6 +3,7 @@
 //! Sharing is two references to one id, cycles are representable, and dropping a graph frees a handful of vectors however
 //! deep the objects nest. Text and byte strings lie in one buffer each, and nodes hold ranges of them.
 
+use super::part::Part;
 use super::sequence::{Sequences, Span};
 
 /// A reference to a node, or a small integer carried in the reference itself (top bit set, 31-bit two's complement).
@@ -252,14 +253,6 @@ impl LongBytes {
     pub(super) const LEAST: usize = 4096;
 }
 
-/// The nodes that came of one pickle: from `first` on, up to the next part.
-#[derive(Clone, Debug)]
-pub(super) struct Part {
-    pub(super) first: usize,
-    /// For messages: the record that holds the pickle.
-    pub(super) name: Box<str>,
-}
-
 /// The graph; see the module's documentation. [`Builder`](super::build::Builder) makes it.
 #[derive(Debug)]
 pub(crate) struct Graph {
@@ -275,6 +268,8 @@ pub(crate) struct Graph {
     pub(super) globals: Vec<GlobalName>,
     /// Where it was [composed](super::compose::Composer) of several pickles.
     pub(super) parts: Vec<Part>,
+    /// Where a listing does not follow the containers: its leaves in order, each with the keys (in `refs`) that lead to it.
+    pub(super) listed: Vec<(Span, NodeId)>,
     pub(super) root: NodeId,
 }
 
@@ -435,12 +430,6 @@ impl Graph {
         (offset != GlobalName::MADE).then(|| offset.into())
     }
 
-    /// The graph of one pickle as a part of that name.
-    pub(crate) fn named(mut self, name: &str) -> Self {
-        self.parts = vec![Part { first: 0, name: name.into() }];
-        self
-    }
-
     /// Where a byte string lies in its pickle, if it is a long one.
     pub(crate) fn place_of_bytes(&self, id: NodeId) -> Option<std::ops::Range<u64>> {
         match self.repr(id)? {
@@ -451,18 +440,6 @@ impl Graph {
             }
             _ => None,
         }
-    }
-
-    /// Which part of a composed graph a node belongs to; 0 in the graph of one pickle. What was added between two parts
-    /// counts to the one before it.
-    pub(crate) fn part(&self, id: NodeId) -> usize {
-        let index = id.index().unwrap_or(0);
-        self.parts.partition_point(|part| part.first <= index).saturating_sub(1)
-    }
-
-    /// The name of the part that a node belongs to, if it has one.
-    pub(crate) fn part_name(&self, id: NodeId) -> Option<&str> {
-        self.parts.get(self.part(id)).map(|part| &*part.name).filter(|name| !name.is_empty())
     }
 
     /// Whether no pickle mentions a global: it stands for something that the container says.

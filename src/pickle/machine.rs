@@ -33,6 +33,7 @@ pub(crate) fn decode(pickle: &[u8], limits: &Limits) -> Result<Decoded, Error> {
         stack: Vec::new(),
         marks: Vec::new(),
         floor: 0,
+        frame_end: 0,
         memo: Memo::with_capacity(pickle.len().min(1 << 24) / 14),
     };
     match machine.run() {
@@ -64,6 +65,8 @@ struct Machine<'p> {
     marks: Vec<u32>,
     /// Where the last mark lies in the stack: nothing below it can be popped.
     floor: u32,
+    /// The furthest that a frame reaches.
+    frame_end: u64,
     memo: Memo,
 }
 
@@ -71,7 +74,10 @@ impl Machine<'_> {
     fn run(&mut self) -> Result<NodeId, Error> {
         loop {
             match self.decoder.next()? {
-                Instruction::Stop => return self.top(),
+                Instruction::Stop => {
+                    self.check_frames()?;
+                    return self.top();
+                }
                 instruction => self.execute(instruction)?,
             }
         }
@@ -197,7 +203,10 @@ impl Machine<'_> {
                 return Ok(());
             }
             Instruction::Protocol(version) => return check_protocol(version),
-            Instruction::Frame(declared_len) => return self.check_frame(declared_len),
+            Instruction::Frame(declared_len) => {
+                self.frame_end = self.frame_end.max(declared_len.saturating_add(self.decoder.consumed() as u64));
+                return Ok(());
+            }
             Instruction::Extension(code) => self.builder.extension(code)?,
             Instruction::Buffer => return Err(out_of_band()),
             // `run` ends there.
@@ -299,13 +308,15 @@ impl Machine<'_> {
         self.builder.tuple(&items)
     }
 
-    /// Frames say how much to read at once, which means nothing to a decoder that holds all bytes.
-    fn check_frame(&self, declared_len: u64) -> Result<(), Error> {
-        let left = self.decoder.remaining();
-        if declared_len <= left as u64 {
-            return Ok(());
+    /// Frames say how much to read at once, which means nothing to a decoder that holds all bytes; but none reaches beyond
+    /// the pickle. Held against its STOP: what follows the pickle must not matter.
+    fn check_frames(&self) -> Result<(), Error> {
+        match self.frame_end.checked_sub(self.decoder.consumed() as u64) {
+            None | Some(0) => Ok(()),
+            Some(beyond) => Err(Error::malformed(format!(
+                "a frame of the pickle reaches {beyond} bytes beyond its end; the pickle is damaged"
+            ))),
         }
-        Err(self.decoder.cut_short(format_args!("a frame of {declared_len} bytes begins where {left} are left")))
     }
 }
 

@@ -12,6 +12,7 @@ mod machine;
 mod memo;
 mod names;
 mod opcode;
+mod part;
 mod sequence;
 mod trace;
 mod traced;

@@ -1,5 +1,6 @@
 //! Where do the bytes live? Nothing here knows a format.
 
+mod folder;
 #[cfg(feature = "mmap")]
 mod mapping;
 
@@ -9,6 +10,8 @@ use std::io::Read;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
+
+pub(crate) use folder::Folder;
 
 use crate::error::Error;
 
@@ -192,8 +195,12 @@ pub(crate) trait Records: Send + Sync + fmt::Debug {
     /// The record's name, for messages.
     fn name(&self, record: RecordId) -> &str;
 
-    /// Everything that is wrong with the container: reads every record, those included that nothing refers to.
-    fn defects(&self) -> Vec<(Option<RecordId>, Error)>;
+    /// Everything that is wrong with the container: reads every record, those included that nothing refers to. `progress`
+    /// is told the number of bytes in the file after each piece of them; all together they are [`len`](Self::len).
+    fn defects(&self, progress: &mut dyn FnMut(u64)) -> Vec<(Option<RecordId>, Error)>;
+
+    /// The bytes of all records in the file.
+    fn len(&self) -> u64;
 }
 
 /// The byte order of stored numbers.

@@ -41,19 +41,6 @@ pub(super) fn runs(
     }
 }
 
-/// Writes the whole result, which has to fit exactly.
-pub(super) fn copy(stored: &[u8], itemsize: usize, geometry: &Geometry, into: &mut [u8]) -> Option<()> {
-    let mut fits = true;
-    runs(stored, itemsize, geometry, &mut |start, run| match into
-        .get_mut(start.wrapping_mul(itemsize)..)
-        .and_then(|into| into.get_mut(..run.len()))
-    {
-        Some(into) => into.copy_from_slice(run),
-        None => fits = false,
-    })?;
-    fits.then_some(())
-}
-
 fn runs_of<const N: usize>(stored: &[u8], geometry: &Geometry, sink: &mut dyn FnMut(usize, &[u8])) -> Option<()> {
     if geometry.numel() == 0 {
         return Some(());

@@ -1,8 +1,10 @@
 //! How is a tensor seen over bytes? Nothing here knows pickle or files.
 
 mod cast;
+mod chunks;
 mod dtype;
 mod element;
+mod elements;
 mod float8;
 mod gather;
 mod geometry;
@@ -16,6 +18,7 @@ mod sparse;
 mod read;
 mod resolve;
 mod storage;
+mod tiling;
 #[cfg(test)]
 mod tests;
 mod view;

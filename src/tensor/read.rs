@@ -7,14 +7,14 @@ use zerocopy::{FromZeros, IntoBytes};
 use super::cast;
 use super::element::sealed::Unfit;
 use super::element::{Element, Float};
-use super::gather;
+use super::elements::Elements;
 use super::handle::Tensor;
 use super::resolve::Resolve;
 use crate::error::Error;
 use crate::limits::Limits;
 
 /// Bytes that are resolved at once on their way to a cast. A multiple of every item size.
-const PIECE: usize = 4096;
+pub(super) const PIECE: usize = 4096;
 
 impl Tensor {
     /// The elements' bytes in row-major order and native byte order, conjugated and negated where the file says so;
@@ -33,15 +33,14 @@ impl Tensor {
     /// record that holds the storage is damaged.
     pub fn bytes(&self) -> Result<Cow<'_, [u8]>, Error> {
         let resolve = self.resolve()?;
-        let stored = self.stored()?;
+        // Chunks are kept once they are put together; of a part of them only the part is.
+        let elements = if self.is_whole_storage() { self.elements_together()? } else { self.elements()? };
         if resolve.is_none()
-            && let Some(bytes) = self.plain(stored)?
+            && let Some(bytes) = self.plain(&elements)?
         {
             return Ok(Cow::Borrowed(bytes));
         }
-        let mut bytes = self.zeroed::<u8>(self.nbytes())?;
-        self.gather(stored, resolve, &mut bytes)?;
-        Ok(Cow::Owned(bytes))
+        self.gathered(&elements, resolve).map(Cow::Owned)
     }
 
     /// The elements as they lie in the file (or in the memory that a compressed storage was unpacked to). Never copies.
@@ -67,18 +66,21 @@ impl Tensor {
             )));
         }
         // A value that was validated must not change under the one who relies on it, as mapped bytes may.
-        let stored = if T::VALIDATED { self.storage.stable_bytes()? } else { self.stored()? };
-        let Some(bytes) = self.plain(stored)? else {
+        let elements = if T::VALIDATED { self.elements_stable()? } else { self.elements_together()? };
+        let mut viewed = self.viewed_as::<T>(&elements)?;
+        // In the one chunk that has them they may lie in another order, or unaligned, and not so once all are together.
+        if !matches!(viewed, Some(Ok(_) | Err(Unfit::Value))) && self.storage.chunks().is_some() {
+            let stored = self.storage.bytes(self.dtype.swap_unit())?;
+            viewed = self.viewed_as(&Elements::In(stored, Cow::Borrowed(&self.geometry)))?;
+        }
+        let Some(viewed) = viewed else {
             return Err(Error::caller(format!(
                 "shape {:?} with strides {:?} is not row-major and cannot be borrowed: use `to_vec`",
                 self.shape(),
                 self.strides()
             )));
         };
-        if bytes.is_empty() {
-            return Ok(&[]);
-        }
-        T::view(bytes).map_err(|unfit| {
+        viewed.map_err(|unfit| {
             Error::caller(match unfit {
                 Unfit::Alignment => format!(
                     "the elements do not lie at multiples of {} bytes, as `&[{}]` requires: use `to_vec`",
@@ -90,6 +92,12 @@ impl Tensor {
                 }
             })
         })
+    }
+
+    /// The bytes that are this tensor's in row-major order as elements, if there are any.
+    fn viewed_as<'a, T: Element>(&self, elements: &Elements<'a>) -> Result<Option<Result<&'a [T], Unfit>>, Error> {
+        let bytes = self.plain(elements)?;
+        Ok(bytes.map(|bytes| if bytes.is_empty() { Ok(&[][..]) } else { T::view(bytes) }))
     }
 
     /// The elements in row-major order, copied, whatever the strides and the alignment.
@@ -108,16 +116,16 @@ impl Tensor {
         self.require_strided()?;
         self.require_type::<T>()?;
         let resolve = self.resolve()?;
-        let stored = self.stored()?;
+        let elements = self.elements()?;
         let len = self.nbytes() / size_of::<T>();
         if resolve.is_none()
-            && let Some(bytes) = self.plain(stored)?
+            && let Some(bytes) = self.plain(&elements)?
             && let Ok(raw) = <[T::Raw] as zerocopy::FromBytes>::ref_from_bytes(bytes)
         {
             return Ok(T::from_raw(self.copied(raw)?));
         }
         let mut raw = self.zeroed::<T::Raw>(len)?;
-        self.gather(stored, resolve, raw.as_mut_bytes())?;
+        self.gather(&elements, resolve, raw.as_mut_bytes())?;
         Ok(T::from_raw(raw))
     }
 
@@ -136,7 +144,7 @@ impl Tensor {
     /// complex, quantised, bits.
     pub fn cast<T: Float>(&self) -> Result<Vec<T>, Error> {
         // Before memory is taken for a tensor that has no data.
-        self.stored()?;
+        self.elements()?;
         let mut numbers = self.zeroed::<T>(self.numbers()?)?;
         self.cast_into(&mut numbers)?;
         Ok(numbers)
@@ -162,16 +170,16 @@ impl Tensor {
         let per_element = cast::numbers_per_element(self.dtype)?;
         self.require_len(into.len(), self.numbers()?, "numbers")?;
         let resolve = self.resolve()?;
-        let stored = self.stored()?;
+        let elements = self.elements()?;
         let itemsize = self.dtype.itemsize();
         if resolve.is_none()
-            && let Some(bytes) = self.plain(stored)?
+            && let Some(bytes) = self.plain(&elements)?
         {
             T::convert(self.dtype, bytes, into);
             return Ok(());
         }
         let mut resolved = [0; PIECE];
-        gather::runs(stored, itemsize, &self.geometry, &mut |start, run| {
+        elements.runs(itemsize, &mut |start, run| {
             let mut start = start.saturating_mul(per_element);
             for piece in run.chunks(if resolve.is_some() { PIECE } else { run.len() }) {
                 let len = piece.len() / itemsize * per_element;
@@ -188,7 +196,6 @@ impl Tensor {
                 start = start.saturating_add(len);
             }
         })
-        .ok_or_else(beyond)
     }
 
     /// As [`bytes`](Self::bytes), into memory that there is already.
@@ -207,7 +214,7 @@ impl Tensor {
     pub fn copy_to(&self, into: &mut [u8]) -> Result<(), Error> {
         self.require_strided()?;
         self.require_len(into.len(), self.nbytes(), "bytes")?;
-        self.gather(self.stored()?, self.resolve()?, into)
+        self.gather(&self.elements()?, self.resolve()?, into)
     }
 
     /// A row-major copy in a storage of its own, which keeps no file open; of a sparse or nested tensor, one over copies of
@@ -232,37 +239,25 @@ impl Tensor {
             let copy = composite.map(Self::detach)?.into_tensor(self.shape())?;
             return Ok(Self { marks: self.marks, ..copy });
         }
-        let bytes = match self.bytes()? {
-            Cow::Borrowed(bytes) => self.copied(bytes)?,
-            Cow::Owned(bytes) => bytes,
+        let (elements, resolve) = (self.elements()?, self.resolve()?);
+        let bytes = match self.plain(&elements)? {
+            Some(bytes) if resolve.is_none() => self.copied(bytes)?,
+            _ => self.gathered(&elements, resolve)?,
         };
         Ok(self.over(self.storage.with_bytes(bytes.into_boxed_slice())))
     }
 
-    /// All bytes of the storage, in native order.
-    fn stored(&self) -> Result<&[u8], Error> {
-        self.require_strided()?;
-        self.storage.bytes(self.dtype.swap_unit())
+    fn gathered(&self, elements: &Elements<'_>, resolve: Option<Resolve>) -> Result<Vec<u8>, Error> {
+        let mut bytes = self.zeroed::<u8>(self.nbytes())?;
+        self.gather(elements, resolve, &mut bytes)?;
+        Ok(bytes)
     }
 
-    /// The part of the stored bytes that is this tensor's in row-major order, if there is one.
-    fn plain<'a>(&self, stored: &'a [u8]) -> Result<Option<&'a [u8]>, Error> {
-        if self.numel() == 0 {
-            return Ok(Some(&[]));
-        }
-        if !self.geometry.is_contiguous() {
-            return Ok(None);
-        }
-        // Not the offset of a tensor without elements, which may be anything: this one is within the storage.
-        let start = self.storage_offset().saturating_mul(self.dtype.itemsize());
-        stored.get(start..).and_then(|rest| rest.get(..self.nbytes())).map(Some).ok_or_else(beyond)
-    }
-
-    fn gather(&self, stored: &[u8], resolve: Option<Resolve>, into: &mut [u8]) -> Result<(), Error> {
-        match self.plain(stored)? {
+    fn gather(&self, elements: &Elements<'_>, resolve: Option<Resolve>, into: &mut [u8]) -> Result<(), Error> {
+        match self.plain(elements)? {
             Some(bytes) if bytes.len() == into.len() => into.copy_from_slice(bytes),
             Some(_) => return Err(beyond()),
-            None => gather::copy(stored, self.dtype.itemsize(), &self.geometry, into).ok_or_else(beyond)?,
+            None => elements.copy(self.dtype.itemsize(), into)?,
         }
         if let Some(resolve) = resolve {
             resolve.apply(into);
@@ -270,7 +265,7 @@ impl Tensor {
         Ok(())
     }
 
-    fn resolve(&self) -> Result<Option<Resolve>, Error> {
+    pub(super) fn resolve(&self) -> Result<Option<Resolve>, Error> {
         Resolve::of(self.dtype, self.marks)
     }
 
@@ -322,6 +317,6 @@ fn no_memory(bytes: usize) -> Error {
 }
 
 /// Only if a storage was exchanged for a shorter one.
-fn beyond() -> Error {
+pub(super) fn beyond() -> Error {
     Error::malformed("the tensor reaches beyond the end of its storage")
 }

@@ -11,6 +11,7 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::{Arc, OnceLock};
 
+use super::chunks::Chunks;
 use super::dtype::SwapUnit;
 use crate::device::Device;
 use crate::error::{Error, Shown};
@@ -102,6 +103,8 @@ pub(crate) enum StorageData {
     Bytes(Box<[u8]>),
     /// In a record of the container.
     Record { records: Arc<dyn Records>, record: RecordId, byte_order: ByteOrder },
+    /// In the storages of several chunks.
+    Chunks(Arc<Chunks>),
 }
 
 type Copy = OnceLock<Result<Box<[u8]>, Error>>;
@@ -109,7 +112,7 @@ type Copy = OnceLock<Result<Box<[u8]>, Error>>;
 /// What is made on demand and freed with the last handle.
 #[derive(Default)]
 struct Copies {
-    /// Unpacked, and swapped by units of 1 (not at all), 2, 4 and 8 bytes. More than one is in use only when tensors of
+    /// Unpacked or put together, and swapped by units of 1 (not at all), 2, 4 and 8 bytes. More than one is in use only when tensors of
     /// several dtypes view one big-endian storage.
     native: [Copy; 4],
     /// A copy of mapped bytes, for what must not change after it was validated.
@@ -152,6 +155,10 @@ impl Storage {
         &self.0.place.device
     }
 
+    pub(super) fn place(&self) -> Arc<Place> {
+        Arc::clone(&self.0.place)
+    }
+
     /// The length in bytes.
     #[must_use]
     pub fn nbytes(&self) -> u64 {
@@ -178,6 +185,7 @@ impl Storage {
             StorageData::Record { records, record, byte_order } => {
                 StorageData::Record { records: Arc::clone(records), record: *record, byte_order: *byte_order }
             }
+            StorageData::Chunks(chunks) => StorageData::Chunks(Arc::clone(chunks)),
         };
         Self::new(StorageParts { id, key: self.0.key.clone(), location, device, nbytes: self.0.nbytes, data })
     }
@@ -187,6 +195,11 @@ impl Storage {
         match &self.0.data {
             StorageData::Meta => Err(Error::caller("a tensor on the device `meta` has a shape but no data")),
             StorageData::Bytes(bytes) => Ok(bytes),
+            // The chunks give their elements in native order already.
+            StorageData::Chunks(chunks) => {
+                let [one, ..] = &self.copies().native;
+                borrow(one.get_or_init(|| chunks.assemble()))
+            }
             StorageData::Record { records, record, byte_order } => {
                 let unit = if *byte_order == ByteOrder::NATIVE { SwapUnit::One } else { unit };
                 if unit == SwapUnit::One
@@ -207,10 +220,34 @@ impl Storage {
     }
 
     /// The container that holds the data, by its address, and the record there.
-    pub(crate) fn home(&self) -> Option<(*const (), RecordId)> {
+    pub(super) fn home(&self) -> Option<(*const (), RecordId)> {
         match &self.0.data {
             StorageData::Record { records, record, .. } => Some((Arc::as_ptr(records).cast(), *record)),
-            StorageData::Meta | StorageData::Bytes(_) => None,
+            StorageData::Meta | StorageData::Bytes(_) | StorageData::Chunks(_) => None,
+        }
+    }
+
+    /// The same, of each chunk if there are several.
+    pub(crate) fn homes(&self) -> impl Iterator<Item = (*const (), RecordId)> {
+        let chunks = match &self.0.data {
+            StorageData::Chunks(chunks) => Some(chunks.homes()),
+            _ => None,
+        };
+        self.home().into_iter().chain(chunks.into_iter().flatten())
+    }
+
+    pub(super) fn is_chunked(&self) -> bool {
+        matches!(self.0.data, StorageData::Chunks(_))
+    }
+
+    /// The chunks that the data are in, as long as they were not put together.
+    pub(super) fn chunks(&self) -> Option<&Chunks> {
+        match &self.0.data {
+            StorageData::Chunks(chunks) => {
+                let made = self.0.copies.get().and_then(|copies| copies.native.first()?.get());
+                if made.is_some_and(Result::is_ok) { None } else { Some(chunks) }
+            }
+            _ => None,
         }
     }
 

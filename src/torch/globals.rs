@@ -127,7 +127,7 @@ pub(crate) enum Constructor {
 /// The module of names that only this crate gives, to what a container says outside its pickles. No pickle can mention
 /// them: such names are [told apart](crate::pickle::graph::Graph::is_made).
 pub(crate) const OWN: &str = "";
-/// In [`OWN`]: `assembled(dtype, size, requires_grad, [(offsets, chunk)…])`
+/// In [`OWN`]: `assembled(dtype, size, requires_grad, [(offsets, sizes, chunk)…])`
 pub(crate) const ASSEMBLED: &str = "assembled";
 
 /// The meaning of a name that no pickle mentions, if it is not one of torch's.

@@ -5,6 +5,7 @@ mod arrays;
 mod coverage;
 mod globals;
 mod locate;
+mod mapping;
 mod module;
 mod nested;
 pub(crate) mod numpy;
@@ -16,7 +17,8 @@ mod storages;
 mod text;
 mod values;
 
-pub(crate) use globals::{Constructor, Meaning, renamed};
+pub(crate) use globals::{ASSEMBLED, Constructor, Meaning, OWN, renamed};
+pub(crate) use mapping::mapping_entries;
 pub(crate) use nested::{StorageLoader, latin1_argument};
 pub(crate) use persistent_id::{IdForm, StorageId, StorageTypes, class_itemsize, storage_id};
 pub(crate) use program::Program;

@@ -39,20 +39,31 @@ pub(crate) trait StorageSource: Send + Sync {
 /// Where each part of a graph has its storages.
 #[derive(Default)]
 pub(crate) struct Stores {
-    stores: Vec<Box<dyn StorageSource>>,
+    stores: Vec<Store>,
     /// By the number of the part.
     of_part: Vec<usize>,
+}
+
+struct Store {
+    source: Box<dyn StorageSource>,
+    records: Arc<dyn Records>,
+}
+
+impl Store {
+    fn new(source: impl StorageSource + 'static) -> Self {
+        Self { records: source.records(), source: Box::new(source) }
+    }
 }
 
 impl Stores {
     /// One place for the storages of the whole graph.
     pub(crate) fn one(store: impl StorageSource + 'static) -> Self {
-        Self { stores: vec![Box::new(store)], of_part: vec![0] }
+        Self { stores: vec![Store::new(store)], of_part: vec![0] }
     }
 
     /// Adds a place; gives its number for [`set_part`](Self::set_part).
     pub(crate) fn add(&mut self, store: impl StorageSource + 'static) -> usize {
-        self.stores.push(Box::new(store));
+        self.stores.push(Store::new(store));
         self.stores.len().saturating_sub(1)
     }
 
@@ -72,9 +83,16 @@ impl Stores {
         }
     }
 
-    fn of_part(&self, part: usize) -> Option<(usize, &dyn StorageSource)> {
+    /// Has others give the bytes: for each place, those that `by` gives for its own.
+    pub(crate) fn replace_records(&mut self, by: impl Fn(&Arc<dyn Records>) -> Arc<dyn Records>) {
+        for store in &mut self.stores {
+            store.records = by(&store.records);
+        }
+    }
+
+    fn of_part(&self, part: usize) -> Option<(usize, &Store)> {
         let number = *self.of_part.get(part)?;
-        Some((number, &**self.stores.get(number)?))
+        Some((number, self.stores.get(number)?))
     }
 }
 
@@ -93,17 +111,12 @@ pub(super) fn resolve(
     // Of the storage before: almost always the next one's too.
     let mut tag: (Arc<str>, Device) = (Arc::from("cpu"), Device::Cpu);
     let mut last_place: Option<Arc<Place>> = None;
-    let mut records: Option<(usize, Arc<dyn Records>)> = None;
     for (node, id) in graph.persistents() {
         let place = |error: Error| in_place(error, graph, node);
         // Where the id was written, which a reference may have been taken from.
-        let (number, store) = stores
+        let (number, Store { source: store, records }) = stores
             .of_part(graph.part(id))
             .ok_or_else(|| place(Error::malformed("the pickle refers to a storage, but this file has none")))?;
-        let records = match &records {
-            Some((of, records)) if *of == number => records,
-            _ => &records.insert((number, store.records())).1,
-        };
         let id = storage_id(graph, types, store.form(), id).map_err(place)?;
         let found = store.storage(&id).map_err(place)?;
         let (key, nbytes) = match &id.view {
@@ -187,7 +200,7 @@ fn data(
             return Ok(if *device == Device::Meta { StorageData::Meta } else { StorageData::Bytes(Box::default()) });
         }
         return Err(Error::malformed(format!(
-            "the file has no record for storage `{}` ({} bytes)",
+            "storage `{}` ({} bytes) has no record in the file: its data are missing",
             Shown(id.key),
             id.nbytes
         )));
@@ -218,6 +231,8 @@ pub(crate) fn in_place(error: Error, graph: &Graph, node: NodeId) -> Error {
         None => error,
     };
     let error = match graph.node(node) {
+        // What is made of a container's own words has no opcode.
+        _ if graph.offset(node).is_none() => error,
         Node::Persistent(_) => error.in_opcode("BINPERSID"),
         Node::Object(object) => error.in_opcode(object.made.opcode()),
         _ => error,

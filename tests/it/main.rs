@@ -13,6 +13,10 @@
 mod legacy_builder;
 #[path = "../support/pickle_builder.rs"]
 mod pickle_builder;
+#[path = "../support/read_everything.rs"]
+mod read_everything;
+#[path = "../support/tar_builder.rs"]
+mod tar_builder;
 #[path = "../support/zip_builder.rs"]
 mod zip_builder;
 
@@ -20,20 +24,27 @@ mod architecture;
 mod archives;
 mod deserialize;
 mod devices;
+mod distributed;
+mod folders;
 mod forged;
 mod hostile;
 mod kinds;
 mod legacy;
 mod legacy_again;
 mod oracle;
+mod programs;
 mod raw_pickle;
 mod readme;
+#[cfg(feature = "safetensors")]
+mod safetensors;
 #[cfg(feature = "serde-pickle")]
 mod serde_pickle;
+mod sharded;
 mod sparse;
 mod state_dict;
 mod support;
 mod tar;
 mod tensors;
+mod threads;
 mod values;
 mod which_dict;

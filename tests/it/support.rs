@@ -77,3 +77,47 @@ impl Drop for TempFile {
         let _ = std::fs::remove_file(&self.0);
     }
 }
+
+/// A folder in the system's folder for such, removed with the handle.
+pub(crate) struct TempFolder(pub(crate) PathBuf);
+
+impl TempFolder {
+    pub(crate) fn new(name: &str) -> Self {
+        let folder = std::env::temp_dir().join(format!("torch-checkpoint-{}-{name}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&folder);
+        std::fs::create_dir(&folder).unwrap();
+        Self(folder)
+    }
+
+    pub(crate) fn with(self, name: &str, bytes: &[u8]) -> Self {
+        std::fs::write(self.0.join(name), bytes).unwrap();
+        self
+    }
+
+    pub(crate) fn without(self, name: &str) -> Self {
+        std::fs::remove_file(self.0.join(name)).unwrap();
+        self
+    }
+
+    pub(crate) fn open(&self) -> Result<Checkpoint, Error> {
+        LoadOptions::new().open(&self.0)
+    }
+
+    #[track_caller]
+    pub(crate) fn refused(&self, words: &[&str]) -> Error {
+        match self.open() {
+            Ok(checkpoint) => panic!("{checkpoint:?} was accepted"),
+            Err(error) => {
+                says(&error, words);
+                assert_eq!(error.path(), Some(self.0.as_path()));
+                error
+            }
+        }
+    }
+}
+
+impl Drop for TempFolder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}

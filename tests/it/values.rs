@@ -96,6 +96,17 @@ pub(crate) fn case_053_deep_nesting_of_other_kinds() {
         object_in_object = object("m", "C", dict([("a", object_in_object)]));
     }
     assert_eq!(value(&object_in_object).tensors().unwrap_err().kind(), ErrorKind::Limit);
+    // A mapping made of a mapping made of…, and type tags around each other.
+    for (module, name, more) in
+        [("collections", "OrderedDict", None), ("torch.jit._pickle", "restore_type_tag", Some("t"))]
+    {
+        let arguments = more.map_or_else(|| vec![op::TUPLE1], |more| [text(more), vec![op::TUPLE2]].concat());
+        let call = [arguments, vec![op::REDUCE]].concat();
+        let made = [memo(0, global(module, name)), get(0).repeat(100_000), dict([]), call.repeat(100_001)].concat();
+        let checkpoint = value(&made);
+        assert!(checkpoint.root().to_string().len() < 100);
+        let _ = (checkpoint.tensors(), checkpoint.state_dict());
+    }
     let mut wrapped = f32_tensor("0", &[2]);
     for _ in 0..5_000 {
         wrapped = parameter(wrapped, true);

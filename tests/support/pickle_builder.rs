@@ -31,6 +31,7 @@ pub mod op {
     pub const EMPTY_TUPLE: u8 = b')';
     pub const TUPLE: u8 = b't';
     pub const TUPLE1: u8 = 0x85;
+    pub const TUPLE2: u8 = 0x86;
     pub const SETITEM: u8 = b's';
     pub const SETITEMS: u8 = b'u';
     pub const APPEND: u8 = b'a';

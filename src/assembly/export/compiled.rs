@@ -7,8 +7,8 @@ use super::mapping::Mapping;
 use super::package::Package;
 use crate::assembly::of_source;
 use crate::container::{CompiledWeight, compiled_config};
-use crate::error::{Error, Shown};
-use crate::pickle::graph::NodeId;
+use crate::error::Error;
+use crate::pickle::graph::{Node, NodeId};
 
 /// Wrappers around the call that rebuilds a tensor: one, of a parameter.
 const MAX_WRAPPING: usize = 4;
@@ -25,7 +25,7 @@ impl Package<'_> {
             let Some(name) = name else { continue };
             let config_name = archive.name(config);
             let mut mapping = Mapping::default();
-            let json = archive.pickle(config)?;
+            let json = archive.json(config)?;
             for (weight, view) in compiled_config(&json).map_err(|e| e.in_record(config_name))? {
                 let located = |error: Error| error.in_record(config_name).in_tensor(&weight);
                 let value = self.compiled_weight(&view, &mut tensors).map_err(located)?;
@@ -48,10 +48,7 @@ impl Package<'_> {
         let base = match tensors.get(key) {
             Some(&base) => base,
             None => {
-                let folder = self.archive.path_of("data/weights/");
-                let record = self.archive.storage(&folder, key)?.ok_or_else(|| {
-                    Error::malformed(format!("the archive has no record `data/weights/{}` for its data", Shown(key)))
-                })?;
+                let record = self.record("weights", key)?;
                 let name = self.archive.name(record);
                 let source = self.archive.source(record)?;
                 let assembly = of_source(source, self.opening.inner()?).map_err(|e| e.inside(name))?;
@@ -72,7 +69,6 @@ impl Package<'_> {
 
     /// The call of `_rebuild_tensor_v2` or `_v3` that a tensor is, with its arguments.
     fn rebuild_call(&self, tensor: NodeId) -> Option<(NodeId, Vec<NodeId>)> {
-        use crate::pickle::graph::Node;
         let graph = self.gathering.composer.graph();
         let mut node = tensor;
         for _ in 0..MAX_WRAPPING {

@@ -9,25 +9,24 @@ use crate::assembly::{Assembly, Opening, of_source};
 use crate::container::Archive;
 use crate::error::{Error, Shown};
 use crate::format::Format;
+use crate::source::RecordId;
 
-/// The state dict and the constants. In torch 2.1 the records ended in `.json`, though they were none.
-const FILES: [&str; 2] = ["serialized_state_dict", "serialized_constants"];
+/// The records, and whether every release wrote them. In torch 2.1 their names ended in `.json`, though they were none.
+const FILES: [(&str, bool); 2] = [("serialized_state_dict", true), ("serialized_constants", false)];
 
 pub(in crate::assembly) fn assemble(archive: &Arc<Archive>, opening: Opening<'_>) -> Result<Assembly, Error> {
     let version = schema_version(archive)?;
     let mut gathering = Gathering::new(opening);
     let mut mapping = Mapping::default();
-    let mut found = 0_usize;
-    for file in FILES {
+    for (file, is_required) in FILES {
         let record = [".pt", ".json"].iter().find_map(|ending| archive.find(&format!("{file}{ending}")));
-        let Some(record) = record else { continue };
-        found = found.saturating_add(1);
+        let Some(record) = record else {
+            if is_required {
+                return Err(Error::malformed(format!("the archive has no record `{file}.pt`: it is incomplete")));
+            }
+            continue;
+        };
         add_saved(&mut gathering, &mut mapping, archive, record, opening)?;
-    }
-    if found == 0 {
-        return Err(Error::malformed(
-            "the archive of an exported program has no `serialized_state_dict.pt`: it is incomplete",
-        ));
     }
     let root = mapping.finish(&mut gathering.composer)?;
     let assembly = gathering.finish(root, Format::Export, version, archive.consumed());
@@ -50,7 +49,7 @@ pub(super) fn add_saved(
     gathering: &mut Gathering,
     mapping: &mut Mapping,
     archive: &Archive,
-    record: crate::source::RecordId,
+    record: RecordId,
     opening: Opening<'_>,
 ) -> Result<(), Error> {
     if archive.record_len(record) == 0 {

@@ -4,8 +4,8 @@ use hashbrown::HashSet;
 
 use crate::error::{Error, Shown};
 use crate::pickle::Composer;
-use crate::pickle::graph::{Graph, Node, NodeId};
-use crate::torch::{ascii_or_text, renamed};
+use crate::pickle::graph::{Graph, NodeId};
+use crate::torch::{ascii_or_text, mapping_entries};
 
 /// See the module's documentation. What a pickle has as a dict is extended, so that its attributes stay.
 #[derive(Default)]
@@ -32,7 +32,7 @@ impl Mapping {
     /// # Errors
     /// Malformed: it is no dict; a name is there already.
     pub(super) fn add_all(&mut self, graph: &Graph, dict: NodeId) -> Result<(), Error> {
-        let Some(entries) = entries(graph, dict) else {
+        let Some(entries) = mapping_entries(graph, dict) else {
             let kind = graph.kind_name(dict);
             return Err(Error::malformed(format!("a {kind} where the dict of the weights should be")));
         };
@@ -42,7 +42,7 @@ impl Mapping {
         if self.base.is_none() && self.entries.is_empty() {
             self.base = Some(dict);
         } else {
-            self.entries.extend_from_slice(entries);
+            self.entries.extend(entries);
         }
         Ok(())
     }
@@ -61,17 +61,5 @@ impl Mapping {
             composer.set_items(base, &self.entries)?;
         }
         Ok(base)
-    }
-}
-
-/// What a dict, or an `OrderedDict` as Python 3 pickles it, holds.
-fn entries(graph: &Graph, node: NodeId) -> Option<&[(NodeId, NodeId)]> {
-    match graph.node(node) {
-        Node::Dict(entries) => Some(entries),
-        Node::Object(object) if object.args == NodeId::EMPTY_TUPLE => {
-            let (module, name) = graph.global(graph.as_global(object.callable)?);
-            (renamed(module, name) == ("collections", "OrderedDict")).then_some(object.entries)
-        }
-        _ => None,
     }
 }

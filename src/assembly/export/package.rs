@@ -102,7 +102,7 @@ impl Package<'_> {
             }
             let config = self.archive.require(&format!("data/{kind}/{name}_{kind}_config.json"))?;
             let config_name = self.archive.name(config);
-            let json = self.archive.pickle(config)?;
+            let json = self.archive.json(config)?;
             for (name, payload) in payload_config(&json).map_err(|e| e.in_record(config_name))? {
                 let located = |error: Error| error.in_record(config_name).in_tensor(&name);
                 let value = self.payload(kind, config, &payload).map_err(located)?;
@@ -129,11 +129,8 @@ impl Package<'_> {
     }
 
     fn payload(&mut self, kind: &str, config: RecordId, payload: &Payload) -> Result<NodeId, Error> {
-        let folder = self.archive.path_of(&format!("data/{kind}/"));
         let key = &payload.path_name;
-        let record = self.archive.storage(&folder, key)?.ok_or_else(|| {
-            Error::malformed(format!("the archive has no record `data/{kind}/{}` for its data", Shown(key)))
-        })?;
+        let record = self.record(kind, key)?;
         if payload.use_pickle {
             return self.pickled(record, key);
         }
@@ -150,6 +147,15 @@ impl Package<'_> {
         }
         let function = self.global("torch._utils", "_rebuild_parameter")?;
         self.gathering.composer.call(function, &[data, NodeId::bool(tensor.requires_grad), NodeId::NONE])
+    }
+
+    /// A record of weights or constants, by its name in their folder.
+    pub(super) fn record(&self, kind: &str, key: &str) -> Result<RecordId, Error> {
+        let folder = self.archive.path_of(&format!("data/{kind}/"));
+        let found = self.archive.storage(&folder, key).map_err(|_| {
+            Error::malformed(format!("its record is named `{}`, which is no plain file name", Shown(key)))
+        })?;
+        found.ok_or_else(|| Error::malformed(format!("its record `data/{kind}/{}` is missing", Shown(key))))
     }
 
     /// A call that rebuilds the tensor, as torch pickles tensors of any dtype: a view of untyped bytes.

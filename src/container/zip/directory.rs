@@ -215,6 +215,11 @@ impl Directory {
         self.records.len()
     }
 
+    /// The bytes of all records in the file.
+    pub(super) fn packed_len(&self) -> u64 {
+        self.records.iter().fold(0, |sum, record| sum.saturating_add(record.packed_len))
+    }
+
     /// Every record, in the order of the directory.
     pub(super) fn ids(&self) -> impl Iterator<Item = RecordId> + use<> {
         (0..u32::try_from(self.len()).unwrap_or(u32::MAX)).map(RecordId)

@@ -127,6 +127,16 @@ impl Archive {
         self.stable(record)
     }
 
+    /// As [`pickle`](Self::pickle), for JSON.
+    ///
+    /// # Errors
+    /// As [`Records::borrow`] and [`Records::produce`]. Limit: larger than `Limits::json_bytes`.
+    pub(crate) fn json(&self, record: RecordId) -> Result<Cow<'_, [u8]>, Error> {
+        Limits::check("json_bytes", self.record_len(record), self.limits.json_bytes)
+            .map_err(|e| e.in_record(self.name(record)))?;
+        self.stable(record)
+    }
+
     /// A record's bytes as a source of its own: a part of this archive's if they are stored as they are.
     ///
     /// # Errors
@@ -273,11 +283,11 @@ const MAX_SHORT_LEN: u64 = 256;
 /// A recorded checksum of 0 for a record with bytes means that the writer left it out
 /// (`torch.serialization.set_crc32_options(False)`).
 fn verify(bytes: &[u8], record: &Record) -> Result<(), Error> {
-    if record.crc == 0 {
-        return Ok(());
-    }
-    let found = crc32fast::hash(bytes);
-    if found == record.crc {
+    if record.crc == 0 { Ok(()) } else { compare(crc32fast::hash(bytes), record) }
+}
+
+fn compare(found: u32, record: &Record) -> Result<(), Error> {
+    if record.crc == 0 || found == record.crc {
         return Ok(());
     }
     Err(Error::malformed(format!(
@@ -318,8 +328,12 @@ impl Records for Archive {
         self.directory.name(record)
     }
 
-    fn defects(&self) -> Vec<(Option<RecordId>, Error)> {
-        Self::defects(self)
+    fn defects(&self, progress: &mut dyn FnMut(u64)) -> Vec<(Option<RecordId>, Error)> {
+        Self::defects(self, progress)
+    }
+
+    fn len(&self) -> u64 {
+        self.directory.packed_len()
     }
 }
 

@@ -6,32 +6,35 @@ use zip::read::{ArchiveOffset, Config, ZipArchive};
 
 use super::Archive;
 use super::directory::Method;
+use crate::container::checksum;
 use crate::error::Error;
 use crate::source::RecordId;
 
 impl Archive {
     /// What is wrong with each record, and with the archive as a whole.
-    pub(super) fn defects(&self) -> Vec<(Option<RecordId>, Error)> {
+    pub(super) fn defects(&self, progress: &mut dyn FnMut(u64)) -> Vec<(Option<RecordId>, Error)> {
         let mut defects = Vec::new();
         if let Err(error) = self.second_opinion() {
             defects.push((None, error));
         }
         for id in self.directory.ids() {
-            if let Err(error) = self.check_record(id) {
+            if let Err(error) = self.check_record(id, progress) {
                 defects.push((Some(id), error));
             }
         }
         defects
     }
 
-    fn check_record(&self, id: RecordId) -> Result<(), Error> {
+    fn check_record(&self, id: RecordId, progress: &mut dyn FnMut(u64)) -> Result<(), Error> {
         let record = self.record(id)?;
         let data = self.checked(id, record, super::Verify::Never)?;
         if record.method == Method::Deflated {
+            progress(record.packed_len);
             return self.inflated(id, record, data).map(drop);
         }
         let bytes = self.source.get(data).ok_or_else(|| self.lost(id))?;
-        super::verify(bytes, record).map_err(|e| e.in_record(self.name(id)))
+        let found = checksum(bytes, progress);
+        super::compare(found, record).map_err(|e| e.in_record(self.name(id)))
     }
 
     /// Reads the directory again with the `zip` crate. Files that two readers see differently are how scanners are evaded;

@@ -11,6 +11,7 @@ use crate::limits::Limits;
 use crate::source::{ByteOrder, RecordId, Records};
 
 mod casts;
+mod chunks;
 mod float8;
 mod layout;
 mod reading;
@@ -49,7 +50,11 @@ impl Records for Memory {
         "archive/data/0"
     }
 
-    fn defects(&self) -> Vec<(Option<RecordId>, Error)> {
+    fn len(&self) -> u64 {
+        0
+    }
+
+    fn defects(&self, _progress: &mut dyn FnMut(u64)) -> Vec<(Option<RecordId>, Error)> {
         Vec::new()
     }
 }

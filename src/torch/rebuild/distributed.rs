@@ -61,7 +61,7 @@ impl<'g> Rebuilder<'g, '_> {
         Ok((local, false, Vec::new(), offsets))
     }
 
-    fn dimensions(&self, node: NodeId, what: &str) -> Result<Vec<usize>, Error> {
+    pub(super) fn dimensions(&self, node: NodeId, what: &str) -> Result<Vec<usize>, Error> {
         let mut sizes = Vec::new();
         self.ints(node, what, &mut sizes)?;
         let sizes = sizes.iter().map(|&size| usize::try_from(size)).collect::<Result<_, _>>();

@@ -2,6 +2,7 @@
 #![deny(clippy::arithmetic_side_effects, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
 
 mod args;
+mod assembled;
 mod device;
 mod distributed;
 mod nested;
@@ -239,7 +240,7 @@ impl<'g, 'm> Rebuilder<'g, 'm> {
             Rebuild::JaggedClass => self.jagged_class(args, NodeId::NONE),
             Rebuild::DeviceFromNumpy => self.device_from_numpy(args),
             Rebuild::DeviceFromCpu => self.device_from_cpu(args),
-            Rebuild::Assembled => Err(Stop::NotATensor),
+            Rebuild::Assembled => self.assembled(args),
         }
     }
 }
