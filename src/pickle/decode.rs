@@ -106,6 +106,11 @@ impl<'p> Decoder<'p> {
         self.pickle.len().saturating_sub(self.rest.len())
     }
 
+    /// Whether there was no opcode left to read.
+    pub(super) fn is_at_end(&self) -> bool {
+        self.opening.is_empty()
+    }
+
     /// The opcode that is being read or was read last.
     pub(super) fn opcode(&self) -> Option<Opcode> {
         self.opening.first().and_then(|&byte| Opcode::from_byte(byte))

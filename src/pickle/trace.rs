@@ -63,7 +63,7 @@ impl Tracer<'_> {
             let instruction = match self.decoder.next() {
                 Ok(instruction) => instruction,
                 Err(error) => {
-                    self.trace.ran_out = self.decoder.opcode().is_some() || self.decoder.remaining() == 0;
+                    self.trace.ran_out = self.decoder.opcode().is_some() || self.decoder.is_at_end();
                     return Err(error);
                 }
             };

@@ -3,6 +3,7 @@
 
 use super::Report;
 use super::collect::Collected;
+use super::pickles::Sequence;
 use crate::container::{Archive, Kind, Salvaged, find_end, gunzip_into, refusal, salvage, sniff, tar_files};
 use crate::error::{Error, ErrorKind};
 use crate::limits::Limits;
@@ -65,7 +66,11 @@ impl Digger<'_> {
         let is_stream = matches!(kind, Kind::RawPickle | Kind::LegacyStream);
         let is_container = matches!(kind, Kind::Zip | Kind::Gzip | Kind::Tar | Kind::PrefixedZip);
         let expected = (is_file && is_stream) || (wanted == Wanted::Pickle && !is_container);
-        let read = self.sequence(source, record, (wanted, expected), depth);
+        // An archive begins with the opcode PERSID and a text, at which every unpickler stops.
+        let read = match kind {
+            Kind::Zip => Sequence::default(),
+            _ => self.sequence(source, record, (wanted, expected), depth),
+        };
         if read.count > 0 && (is_stream || wanted == Wanted::Pickle) {
             self.hunt(source, record, read.end, depth);
         }

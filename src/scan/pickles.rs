@@ -11,6 +11,7 @@ use crate::pickle::{Trace, trace};
 use crate::source::Source;
 
 /// How far the pickles at the beginning of some data reach.
+#[derive(Default)]
 pub(super) struct Sequence {
     pub(super) count: usize,
     pub(super) end: usize,
@@ -27,7 +28,7 @@ impl Digger<'_> {
         depth: usize,
     ) -> Sequence {
         let bytes = source.bytes();
-        let mut sequence = Sequence { count: 0, end: 0 };
+        let mut sequence = Sequence::default();
         while let Some(rest) = bytes.get(sequence.end..).filter(|rest| !rest.is_empty()) {
             let trace = trace(rest, self.limits);
             let is_wanted = expected && sequence.count == 0;
