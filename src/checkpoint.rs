@@ -8,6 +8,8 @@ use std::sync::Arc;
 
 pub use verify::Progress;
 
+use hashbrown::HashMap;
+
 use crate::error::{Error, Shown};
 use crate::format::Format;
 use crate::limits::Limits;

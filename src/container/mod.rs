@@ -20,7 +20,7 @@ pub(crate) use refusal::refusal;
 pub(crate) use shard_index::{ShardIndex, sharding_info};
 pub(crate) use sniff::{Kind, begins_as, sniff};
 pub(crate) use tar::{tar_files, tar_members};
-pub(crate) use zip::{Archive, ArchiveKind, Salvaged, find_end, inflate_zlib, salvage};
+pub(crate) use zip::{Archive, ArchiveKind, Salvaged, archives, find_end, inflate_zlib, salvage};
 
 /// Bytes that are read between two reports of progress.
 const PIECE: usize = 16 << 20;

@@ -4,7 +4,7 @@
 use super::Report;
 use super::collect::Collected;
 use super::pickles::Sequence;
-use crate::container::{Archive, Kind, Salvaged, find_end, gunzip_into, refusal, salvage, sniff, tar_files};
+use crate::container::{Archive, Kind, Salvaged, archives, find_end, gunzip_into, refusal, salvage, sniff, tar_files};
 use crate::error::{Error, ErrorKind};
 use crate::limits::Limits;
 use crate::source::Source;
@@ -108,6 +108,42 @@ impl Digger<'_> {
 
     /// What looks like an archive and is none, as in weights, is no error unless `is_one`.
     fn zip(&mut self, source: &Source, record: &str, is_one: bool, depth: usize) {
+        let found = match archives(source.bytes(), self.limits) {
+            Ok(found) => found,
+            Err(error) => return self.out.fail(if record.is_empty() { error } else { error.inside(record) }),
+        };
+        let last = found.last().map_or(0, |&(start, _)| start);
+        if last == 0 {
+            self.archive(source, record, is_one, depth);
+        } else {
+            // Several, one behind the other, or one behind other bytes.
+            let at = |at: usize| u64::try_from(at).unwrap_or(u64::MAX);
+            let mut before = 0;
+            for (start, end) in found {
+                if let Some(gap) = source.slice(at(before)..at(start)).filter(|gap| gap.len() > 0) {
+                    self.archive(&gap, record, false, depth);
+                }
+                if let Some(archive) = source.slice(at(start)..at(end)) {
+                    let name = if start == 0 {
+                        record.to_owned()
+                    } else {
+                        Self::inside(record, &format!("archive at byte {start}"))
+                    };
+                    self.archive(&archive, &name, is_one, depth);
+                }
+                before = end;
+            }
+            if let Some(rest) = source.slice(at(before)..source.len()).filter(|rest| rest.len() > 0) {
+                self.archive(&rest, record, false, depth);
+            }
+        }
+        // What follows the last archive, or all archives, may be pickles.
+        if is_one && let Some(end) = find_end(source.bytes()).and_then(|end| usize::try_from(end).ok()) {
+            self.hunt(source, record, end, depth);
+        }
+    }
+
+    fn archive(&mut self, source: &Source, record: &str, is_one: bool, depth: usize) {
         let in_record = |error: Error| if record.is_empty() { error } else { error.inside(record) };
         let entries = match salvage(source.bytes(), self.limits) {
             Ok(entries) => entries,

@@ -108,12 +108,7 @@ fn is_known_use(role: Role, usage: Usage) -> bool {
     match role {
         Role::Value => usage == Usage::Mentioned,
         Role::Class => usage != Usage::Called,
-        Role::Function
-        | Role::Calls(_)
-        | Role::LoadsStorage
-        | Role::Partial
-        | Role::Type
-        | Role::Attribute => true,
+        Role::Function | Role::Calls(_) | Role::LoadsStorage | Role::Partial | Role::Type | Role::Attribute => true,
     }
 }
 

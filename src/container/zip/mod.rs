@@ -28,7 +28,7 @@ use std::ops::Range;
 use std::sync::atomic::Ordering;
 
 pub(crate) use self::kind::ArchiveKind;
-pub(crate) use self::salvage::{Salvaged, inflate_zlib, salvage};
+pub(crate) use self::salvage::{Salvaged, archives, inflate_zlib, salvage};
 
 use self::directory::{Directory, Method, Record};
 use crate::error::{Error, Shown};

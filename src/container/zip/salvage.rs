@@ -40,7 +40,7 @@ pub(crate) struct Salvaged {
 pub(crate) fn salvage(bytes: &[u8], limits: &Limits) -> Result<Vec<Salvaged>, Error> {
     let locals = places(bytes, b"PK\x03\x04", limits)?;
     let centrals = places(bytes, b"PK\x01\x02", limits)?;
-    let end = EndOfArchive::read(bytes);
+    let end = EndOfArchive::last(bytes);
     let mut headers: Vec<(usize, CentralHeader<'_>, bool)> = Vec::with_capacity(centrals.len());
     for &at in &centrals {
         headers.extend(central(bytes.get(at..).unwrap_or_default()).map(|header| (at, header, false)));
@@ -51,7 +51,9 @@ pub(crate) fn salvage(bytes: &[u8], limits: &Limits) -> Result<Vec<Salvaged>, Er
         let Ok(declared) = usize::try_from(header.header_start) else { continue };
         // Offsets may not count what stands in front of the archive.
         let places = [Some(declared), declared.checked_add(end.shift).filter(|_| is_in_directory)];
-        let Some(place) = places.into_iter().flatten().find(|place| locals.binary_search(place).is_ok()) else { continue };
+        let Some(place) = places.into_iter().flatten().find(|place| locals.binary_search(place).is_ok()) else {
+            continue;
+        };
         // Of an archive within this one, or of another directory that some reader may prefer.
         let is_own = || Local::read(bytes, place).is_some_and(|local| local.raw_name == header.raw_name);
         if is_in_directory || is_own() {
@@ -126,6 +128,32 @@ fn central(bytes: &[u8]) -> Option<CentralHeader<'_>> {
     CentralHeader::read(bytes).ok().or_else(unextended)
 }
 
+/// The archives that stand one behind the other in a file, as in those of distributed checkpoints: the beginning of each,
+/// and its end, comment included.
+///
+/// # Errors
+/// Limit: more than `Limits::records`.
+pub(crate) fn archives(bytes: &[u8], limits: &Limits) -> Result<Vec<(usize, usize)>, Error> {
+    const END_LEN: usize = 22;
+    let mut found: Vec<(usize, usize)> = Vec::new();
+    let mut before = bytes.len();
+    for &at in places(bytes, b"PK\x05\x06", limits)?.iter().rev() {
+        let comment_len = bytes.get(at..).and_then(|record| u16_at(record, 20)).map_or(0, usize::from);
+        let end = at.saturating_add(END_LEN).saturating_add(comment_len);
+        let Some(this) = EndOfArchive::at(bytes, at) else { continue };
+        let starts = |at: usize, signature: &[u8]| bytes.get(at..).is_some_and(|rest| rest.starts_with(signature));
+        let is_whole =
+            starts(this.shift, b"PK\x03\x04") && starts(this.shift.saturating_add(this.start), b"PK\x01\x02");
+        // One that lies within another's records is found with that one.
+        if is_whole && end <= before && this.shift < at {
+            found.push((this.shift, end));
+            before = this.shift;
+        }
+    }
+    found.reverse();
+    Ok(found)
+}
+
 /// Adds a reading of a record that is not among those since `from`.
 fn push(found: &mut Vec<Salvaged>, from: usize, reading: Salvaged) {
     let same =
@@ -158,24 +186,29 @@ struct EndOfArchive {
 }
 
 impl EndOfArchive {
-    fn read(bytes: &[u8]) -> Self {
-        let fields = || {
-            let at = end::find(bytes)?;
-            let record = bytes.get(at..)?;
-            let len = usize::try_from(u32_at(record, 12)?).ok()?;
-            let start = usize::try_from(u32_at(record, 16)?).ok()?;
-            // The larger form of the end record stands in front, with its locator.
-            let locator = at.checked_sub(20).and_then(|at| bytes.get(at..)).filter(|rest| rest.starts_with(b"PK\x06\x07"));
-            let large = locator.and_then(|locator| usize::try_from(u64_at(locator, 8)?).ok());
-            let at_64 = locator.and_then(|_| at.checked_sub(20)?.checked_sub(56)).unwrap_or(at);
-            let start = match large.and_then(|at| bytes.get(at..)).and_then(|record| u64_at(record, 48)) {
-                Some(start_64) if start == usize::try_from(u32::MAX).ok()? => usize::try_from(start_64).ok()?,
-                _ => start,
-            };
-            let shift = at.checked_sub(len).and_then(|from| from.checked_sub(start)).unwrap_or(0);
-            Some(Self { shift, start, ends: [at, at_64] })
-        };
-        fields().unwrap_or(Self { shift: 0, start: usize::MAX, ends: [usize::MAX; 2] })
+    /// The last one of the file.
+    fn last(bytes: &[u8]) -> Self {
+        let nowhere = Self { shift: 0, start: usize::MAX, ends: [usize::MAX; 2] };
+        end::find(bytes).and_then(|at| Self::at(bytes, at)).unwrap_or(nowhere)
+    }
+
+    /// The one whose classic form stands there.
+    fn at(bytes: &[u8], at: usize) -> Option<Self> {
+        let record = bytes.get(at..)?;
+        let mut len = usize::try_from(u32_at(record, 12)?).ok()?;
+        let mut start = usize::try_from(u32_at(record, 16)?).ok()?;
+        // The larger form of the end record stands in front, with its locator.
+        let locator =
+            at.checked_sub(20).filter(|&at| bytes.get(at..).is_some_and(|rest| rest.starts_with(b"PK\x06\x07")));
+        let large = locator.and_then(|locator| locator.checked_sub(56));
+        let large = large.filter(|&at| bytes.get(at..).is_some_and(|rest| rest.starts_with(b"PK\x06\x06")));
+        if let Some(record) = large.and_then(|at| bytes.get(at..)) {
+            len = usize::try_from(u64_at(record, 40)?).ok()?;
+            start = usize::try_from(u64_at(record, 48)?).ok()?;
+        }
+        let end = large.unwrap_or(at);
+        let shift = end.checked_sub(len).and_then(|from| from.checked_sub(start)).unwrap_or(0);
+        Some(Self { shift, start, ends: [at, end] })
     }
 
     /// Marks the headers, given by their places, that some reader takes for the directory's.
@@ -346,6 +379,19 @@ mod tests {
             moved.extend(&whole);
             assert_eq!(names(&moved).len(), 3);
         }
+    }
+
+    #[test]
+    fn archives_behind_one_another_are_told_apart() {
+        let inner = ZipBuilder::new().with(Record::new("x", b"1")).build();
+        let first = ZipBuilder::new().with(Record::new("inner.pt", inner)).build();
+        let mut second = ZipBuilder::new().plain().with(Record::new("y", b"2"));
+        second.comment = b"a comment".to_vec();
+        let second = second.build();
+        let file = [&first[..], b"gap", &second, b"more"].concat();
+        let start = first.len() + 3;
+        let found = archives(&file, &Limits::default()).unwrap();
+        assert_eq!(found, [(0, first.len()), (start, start + second.len())]);
     }
 
     #[test]
