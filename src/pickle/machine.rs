@@ -112,6 +112,7 @@ impl Machine<'_> {
             Instruction::Long(bytes) => self.builder.long(bytes)?,
             Instruction::Decimal(line) => self.builder.integer(literal::integer(line)?)?,
             Instruction::Float(value) => self.builder.float(value)?,
+            Instruction::FloatLine(line) => self.builder.float(literal::float(line)?)?,
             Instruction::Text(bytes) => self.builder.text(bytes)?,
             Instruction::RawUnicodeEscape(line) => self.builder.text(&literal::raw_unicode_escape(line)?)?,
             Instruction::PyString(bytes) => self.builder.py_string(bytes)?,
@@ -187,12 +188,14 @@ impl Machine<'_> {
                 let state = self.pop()?;
                 return self.builder.set_state(self.top()?, state);
             }
-            Instruction::Get(index) => match self.memo.get(index) {
-                Some(id) => id,
-                None => return Err(unset(index)),
-            },
+            Instruction::Get(index) => self.fetch(index)?,
+            Instruction::GetLine(line) => self.fetch(literal::memo_index(line)?)?,
             Instruction::Put(index) => {
                 self.memo.put(index, self.top()?);
+                return Ok(());
+            }
+            Instruction::PutLine(line) => {
+                self.memo.put(literal::memo_index(line)?, self.top()?);
                 return Ok(());
             }
             Instruction::Memoize => {
@@ -236,6 +239,14 @@ impl Machine<'_> {
         Ok(id)
     }
 
+    #[inline(always)]
+    fn fetch(&self, index: u32) -> Result<NodeId, Error> {
+        match self.memo.get(index) {
+            Some(id) => Ok(id),
+            None => Err(unset(index)),
+        }
+    }
+
     fn pop_tuple(&mut self) -> Result<NodeId, Error> {
         let id = self.pop()?;
         if self.builder.is_tuple(id) {
@@ -256,7 +267,7 @@ impl Machine<'_> {
                 self.floor = floor;
                 Ok(start as usize)
             }
-            None => Err(Error::malformed("no mark is set on the stack; the pickle is damaged")),
+            None => Err(no_mark()),
         }
     }
 
@@ -319,13 +330,18 @@ fn check_protocol(version: u8) -> Result<(), Error> {
 
 /// Positions in a pickle, and on its stack, fit 32 bits because its length does.
 #[inline(always)]
-fn narrow(position: usize) -> Result<u32, Error> {
+pub(super) fn narrow(position: usize) -> Result<u32, Error> {
     u32::try_from(position)
         .map_err(|_| Error::limit("the pickle has more than 2^32 bytes, which this crate cannot address"))
 }
 
 #[cold]
-fn underflow(marked: bool) -> Error {
+pub(super) fn no_mark() -> Error {
+    Error::malformed("no mark is set on the stack; the pickle is damaged")
+}
+
+#[cold]
+pub(super) fn underflow(marked: bool) -> Error {
     Error::malformed(if marked {
         "the stack holds too few items above its last mark; the pickle is damaged"
     } else {

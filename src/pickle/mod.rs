@@ -14,9 +14,13 @@ mod names;
 mod opcode;
 mod part;
 mod sequence;
+mod trace;
+mod traced;
 
 pub(crate) use compose::Composer;
 pub(crate) use machine::{Decoded, decode, measure};
+pub(crate) use trace::{begins_with_opcode, trace};
+pub(crate) use traced::{Item, Seen, Trace};
 
 #[cfg(test)]
 mod tests;
