@@ -12,7 +12,13 @@
 //! `Limits::decompressed_bytes` holds for each.
 //!
 //! The allocator counts for the whole process, so this test has a process of its own, and its tests take turns.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "the crate is tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "the crate is tests"
+)]
 
 #[path = "support/legacy_builder.rs"]
 mod legacy_builder;

@@ -129,7 +129,6 @@ fn sweep(effort: Effort) {
             }
         }
     }
-    println!("{tried} opcodes replaced; {loaded} of the files load");
     assert!(tried > 2000 && loaded > tried / 100 && loaded < tried, "{tried} tried, {loaded} loaded");
 }
 
