@@ -16,6 +16,9 @@ use crate::error::Error;
 
 impl Builder {
     /// REDUCE.
+    ///
+    /// # Errors
+    /// Those of adding a node and of setting entries. Limit: more entries are copied than the pickle has bytes so far.
     #[inline(always)]
     pub(super) fn reduce(&mut self, callable: NodeId, args: NodeId, offset: u32) -> Result<NodeId, Error> {
         if args != NodeId::EMPTY_TUPLE
@@ -23,6 +26,13 @@ impl Builder {
             && span.range().len() <= 2
             && let Some((args, entries)) = self.given_entries(callable, args)?
         {
+            // Each entry was written once, in a byte at least; more copies than that are copies of copies.
+            self.copied_entries = self.copied_entries.saturating_add(entries.len() as u64 / 2);
+            if self.copied_entries > u64::from(offset) {
+                return Err(Error::limit(
+                    "the pickle makes mappings of one another's entries so often that they outgrow it",
+                ));
+            }
             let object = self.call(Made::Reduce, callable, args, offset)?;
             self.set_items(object, &entries)?;
             return Ok(object);

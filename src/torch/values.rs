@@ -192,9 +192,7 @@ impl Program {
             }
             Builder::TypeTag => match self.graph().node(*args.first()?) {
                 // A tagged container holds tagged containers, but a tag around a tag stays what it is.
-                Node::Object(inner)
-                    if self.meaning_of(inner.callable) == Some(Meaning::Value(Builder::TypeTag)) =>
-                {
+                Node::Object(inner) if self.meaning_of(inner.callable) == Some(Meaning::Value(Builder::TypeTag)) => {
                     return None;
                 }
                 _ => self.meant(*args.first()?),
@@ -202,12 +200,7 @@ impl Program {
         })
     }
 
-    fn construct<'p>(
-        &'p self,
-        constructor: Constructor,
-        args: &'p [NodeId],
-        object: &Object<'p>,
-    ) -> Option<Meant<'p>> {
+    fn construct<'p>(&'p self, constructor: Constructor, args: &'p [NodeId], object: &Object<'p>) -> Option<Meant<'p>> {
         let (&class, rest) = args.split_first()?;
         let (mut items, mut entries) = (object.items, object.entries);
         let args = match constructor {

@@ -305,10 +305,12 @@ fn making(value: Value<'_>) -> Making {
     match (object.made, value.program().meaning_of(object.callable)) {
         (Made::NewObj | Made::NewObjEx, _) | (_, Some(Meaning::Construct(Constructor::NewObj))) => Making::New,
         // A subclass of `tuple` holds the values that a `tuple` would, and is no single value.
-        (_, Some(Meaning::Construct(Constructor::Reconstructor))) => match value.program().graph().as_tuple(object.args) {
-            Some(&[_, _, held]) if matches!(value.program().graph().node(held), Node::Tuple(_)) => Making::New,
-            _ => Making::Reconstructed,
-        },
+        (_, Some(Meaning::Construct(Constructor::Reconstructor))) => {
+            match value.program().graph().as_tuple(object.args) {
+                Some(&[_, _, held]) if matches!(value.program().graph().node(held), Node::Tuple(_)) => Making::New,
+                _ => Making::Reconstructed,
+            }
+        }
         _ => Making::Called,
     }
 }

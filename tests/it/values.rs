@@ -309,7 +309,8 @@ pub(crate) fn case_061_equal_keys_of_an_ordered_dict_made_of_pairs_are_one_entry
         let items = [list([text("w"), int(1)]), list([text("x"), int(2)]), tuple([text("w"), f32_tensor("0", &[2])])];
         reduce(made, [list(items)])
     };
-    for made in [global("collections", "OrderedDict"), global("__builtin__", "dict"), global("collections", "Counter")] {
+    for made in [global("collections", "OrderedDict"), global("__builtin__", "dict"), global("collections", "Counter")]
+    {
         let checkpoint = value(&pairs(made));
         let keys: Vec<String> = checkpoint.root().entries().map(|(key, _)| key.to_string()).collect();
         assert_eq!(keys, ["w", "x"]);
