@@ -8,10 +8,12 @@ use std::sync::Arc;
 
 pub use verify::Progress;
 
+use hashbrown::HashMap;
+
 use crate::error::{Error, Shown};
 use crate::format::Format;
 use crate::limits::Limits;
-use crate::pickle::graph::NodeId;
+use crate::pickle::graph::{GlobalId, NodeId};
 use crate::source::Records;
 use crate::tensor::{Storage, Tensor};
 use crate::torch::{Meaning, Program};
@@ -60,7 +62,9 @@ pub struct GlobalName<'a> {
     pub name: &'a str,
     /// What this crate makes of it.
     pub meaning: GlobalMeaning,
-    /// The byte offset in the pickle of the first mention.
+    /// The record that mentions it first, `archive/data.pkl`; empty if the file is no more than one pickle.
+    pub record: &'a str,
+    /// The byte offset in that record's pickle of the first mention.
     pub offset: u64,
 }
 
@@ -335,10 +339,28 @@ impl Checkpoint {
         self.0.program.storages().iter()
     }
 
-    /// Every Python name that the pickle mentions, in the order of first mention, with what this crate makes of it.
+    /// Every Python name that the pickles mention, in the order of first mention, with what this crate makes of it. What
+    /// Python would do with them, and with those of pickles that belong to no checkpoint, is what [`scan`](crate::scan())
+    /// finds out.
+    ///
+    /// ```
+    /// let checkpoint = torch_checkpoint::LoadOptions::new().open("fixtures/zip/torch-2.15/tied.pt")?;
+    /// for global in checkpoint.globals() {
+    ///     println!("{}.{} in {} at byte {}", global.module, global.name, global.record, global.offset);
+    /// }
+    /// # assert!(checkpoint.globals().all(|global| global.record == "tied/data.pkl"));
+    /// # Ok::<(), torch_checkpoint::Error>(())
+    /// ```
     pub fn globals(&self) -> impl Iterator<Item = GlobalName<'_>> {
         let program = &self.0.program;
-        program.graph().globals().filter(|&id| !program.graph().is_made(id)).map(|id| {
+        let graph = program.graph();
+        let mut first_nodes: HashMap<GlobalId, NodeId> = HashMap::new();
+        for node in graph.ids() {
+            if let Some(id) = graph.as_global(node) {
+                first_nodes.entry(id).or_insert(node);
+            }
+        }
+        graph.globals().filter(|&id| !graph.is_made(id)).map(move |id| {
             let (module, name) = program.graph().global(id);
             let meaning = match program.meaning(id) {
                 Meaning::Tensor(_) => GlobalMeaning::Tensor,
@@ -346,7 +368,8 @@ impl Checkpoint {
                 Meaning::Script | Meaning::Opaque => GlobalMeaning::Opaque,
                 _ => GlobalMeaning::Value,
             };
-            GlobalName { module, name, meaning, offset: program.graph().global_offset(id) }
+            let record = first_nodes.get(&id).and_then(|&node| graph.part_name(node)).unwrap_or_default();
+            GlobalName { module, name, meaning, record, offset: graph.global_offset(id) }
         })
     }
 

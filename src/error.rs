@@ -132,6 +132,14 @@ impl Error {
         self
     }
 
+    /// Counts the offset from so many bytes further ahead.
+    pub(crate) fn moved(mut self, by: u64) -> Self {
+        if let Some(offset) = self.0.offset {
+            self.edit().offset = Some(offset.saturating_add(by));
+        }
+        self
+    }
+
     /// Adds the pickle opcode, unless it is known already.
     pub(crate) fn in_opcode(mut self, opcode: &'static str) -> Self {
         if self.0.opcode.is_none() {

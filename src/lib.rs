@@ -65,12 +65,16 @@ mod pickle;
 mod tensor;
 mod torch;
 mod assembly;
+mod scan;
 mod value;
 mod walk;
 mod checkpoint;
 mod choose;
 mod state_dict;
 mod load;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 
 pub use checkpoint::{Checkpoint, GlobalMeaning, GlobalName, ListedValue, Listing, Progress, TensorEntry};
 pub use device::{Device, MapLocation, MapTarget, StorageInfo};
@@ -79,6 +83,7 @@ pub use format::Format;
 pub use half;
 pub use limits::Limits;
 pub use load::{LoadOptions, load_state_dict};
+pub use scan::{Finding, NameClass, Report, ScanOptions, Usage, Verdict, scan};
 pub use source::{Backing, Source};
 pub use state_dict::{IntoIter, Iter, KeyMismatch, StateDict};
 pub use tensor::{Complex, DType, Element, Float, Layout, QScheme, Quantization, Shard, Storage, Tensor, ZeroPoints};

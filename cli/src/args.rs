@@ -20,6 +20,13 @@ pub(crate) enum Command {
     Show(Show),
     /// Read everything and check every checksum and every tensor
     Verify(Verify),
+    /// Say what files would do if Python unpickled them, without running anything
+    ///
+    /// Every pickle in a file is followed, and every Python name in it judged: `safe` (only names that torch.load accepts with
+    /// weights_only), `needs_trust` (other names, none known to be harmful), `dangerous` (it can run anything), `unreadable`.
+    /// The exit code is 0 if all are safe, 3 if one needs trust, 4 if one is dangerous, and 1 if one is unreadable and
+    /// nothing worse was found.
+    Scan(Scan),
 }
 
 #[derive(Debug, Args)]
@@ -48,6 +55,19 @@ pub(crate) struct Verify {
     /// The checkpoints
     #[arg(required = true)]
     pub(crate) paths: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Scan {
+    /// The files; of a folder every file in it
+    #[arg(required = true)]
+    pub(crate) paths: Vec<PathBuf>,
+    /// Print one JSON object for each file, one a line
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Print every name, harmless ones included
+    #[arg(long)]
+    pub(crate) all: bool,
 }
 
 /// What `--map-location` says.

@@ -8,6 +8,7 @@ mod hash;
 mod json;
 mod output;
 mod report;
+mod scan;
 mod screen;
 mod show;
 mod text;
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
     let done = match &command {
         Command::Show(show) => show::run(show),
         Command::Verify(verify) => verify::run(verify),
+        Command::Scan(scan) => scan::run(scan),
     };
     match done {
         Ok(code) => code,

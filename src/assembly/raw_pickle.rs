@@ -1,7 +1,5 @@
 //! Pickles that torch did not write: `pickle.dump(state_dict)`. Their storages are [nested](super::nested) streams.
 
-use std::borrow::Cow;
-
 use super::{Assembly, Opening, nested};
 use crate::error::Error;
 use crate::format::Format;
@@ -13,12 +11,9 @@ use crate::torch::Stores;
 /// Opens a pickle; whatever follows it is not looked at.
 pub(super) fn assemble(source: &Source, opening: Opening<'_>) -> Result<Assembly, Error> {
     let bytes = source.bytes();
-    let stable = if source.is_stable() {
-        Cow::Borrowed(bytes)
-    } else {
-        let len = pickle::measure(bytes, opening.limits)?;
-        Cow::Owned(bytes.get(..len).unwrap_or_default().to_vec())
-    };
+    // Measured even where nobody can change the bytes: all ways of opening a file find the same defect first.
+    let len = u64::try_from(pickle::measure(bytes, opening.limits)?).unwrap_or(u64::MAX);
+    let stable = source.stable(0..len).unwrap_or_default();
     let Decoded { graph, consumed } = pickle::decode(&stable, opening.limits)?;
     refuse_lone_number(&graph, bytes.get(consumed..).unwrap_or_default())?;
     let consumed = u64::try_from(consumed).unwrap_or(u64::MAX);

@@ -22,14 +22,23 @@ const MOST_RATIO: u64 = 1032;
 /// # Errors
 /// Malformed: truncated or damaged. Limit: it unpacks to more than `Limits::decompressed_bytes`.
 pub(crate) fn gunzip(packed: &[u8], limits: &Limits) -> Result<Vec<u8>, Error> {
+    let mut bytes = Vec::new();
+    gunzip_into(&mut bytes, packed, limits)?;
+    Ok(bytes)
+}
+
+/// The same; what was unpacked before an error stays.
+///
+/// # Errors
+/// As [`gunzip`].
+pub(crate) fn gunzip_into(bytes: &mut Vec<u8>, packed: &[u8], limits: &Limits) -> Result<(), Error> {
     let packed_len = u64::try_from(packed.len()).unwrap_or(u64::MAX);
     let allowed = limits.decompressed_bytes.min(packed_len.saturating_mul(MOST_RATIO));
-    let mut bytes = Vec::new();
     let mut rest = packed;
     while rest.iter().any(|&byte| byte != 0) {
         let left = allowed.saturating_sub(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
         let mut member = GzDecoder::new(rest).take(left.saturating_add(1));
-        match member.read_to_end(&mut bytes) {
+        match member.read_to_end(bytes) {
             Ok(_) => {}
             Err(error) if error.kind() == io::ErrorKind::OutOfMemory => {
                 return Err(Error::limit("there is no memory for what this gzip file unpacks to"));
@@ -43,5 +52,5 @@ pub(crate) fn gunzip(packed: &[u8], limits: &Limits) -> Result<Vec<u8>, Error> {
         Limits::check("decompressed_bytes", unpacked, limits.decompressed_bytes)?;
         rest = member.into_inner().into_inner();
     }
-    Ok(bytes)
+    Ok(())
 }

@@ -15,12 +15,12 @@ mod zip;
 
 pub(crate) use blobs::Blobs;
 pub(crate) use export_config::{CompiledWeight, ExportedTensor, Payload, compiled_config, payload_config};
-pub(crate) use gunzip::gunzip;
+pub(crate) use gunzip::{gunzip, gunzip_into};
 pub(crate) use refusal::refusal;
 pub(crate) use shard_index::ShardIndex;
 pub(crate) use sniff::{Kind, begins_as, sniff};
-pub(crate) use tar::tar_members;
-pub(crate) use zip::{Archive, ArchiveKind};
+pub(crate) use tar::{tar_files, tar_members};
+pub(crate) use zip::{Archive, ArchiveKind, Salvaged, archives, find_end, inflate_zlib, salvage};
 
 /// Bytes that are read between two reports of progress.
 const PIECE: usize = 16 << 20;

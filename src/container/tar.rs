@@ -30,7 +30,8 @@ pub(crate) struct TarMembers {
 /// Malformed: a damaged header, a member that reaches beyond the file or comes twice, links and other odd members. Not a
 /// checkpoint: a tar file of something else. Limit: too many members.
 pub(crate) fn tar_members(source: &Source, limits: &Limits) -> Result<TarMembers, Error> {
-    let damaged = |error: IoError| Error::malformed(format!("the tar file is damaged: {error}"));
+    // The crate's messages quote the file.
+    let damaged = |error: IoError| Error::malformed(format!("the tar file is damaged: {}", Shown(&error.to_string())));
     let mut archive = Archive::new(Cursor::new(source.bytes()));
     let mut found: [Option<Source>; 3] = [None, None, None];
     let (mut count, mut end) = (0_u64, 0_u64);
@@ -94,6 +95,27 @@ pub(crate) fn tar_members(source: &Source, limits: &Limits) -> Result<TarMembers
             Err(Error::malformed(format!("the tar file lacks {}: it is truncated", missing.join(" and "))))
         }
     }
+}
+
+/// Gives every regular file of a tar file to `each`, with its name.
+///
+/// # Errors
+/// Malformed: a damaged header; what stands before it was given. Limit: too many members.
+pub(crate) fn tar_files(source: &Source, limits: &Limits, each: &mut dyn FnMut(&str, &Source)) -> Result<(), Error> {
+    let damaged = |error: IoError| Error::malformed(format!("the tar file is damaged: {error}"));
+    let mut archive = Archive::new(Cursor::new(source.bytes()));
+    let mut count = 0_u64;
+    for entry in archive.entries_with_seek().map_err(damaged)? {
+        let entry = entry.map_err(damaged)?;
+        count = count.saturating_add(1);
+        Limits::check("records", count, limits.records)?;
+        let start = entry.raw_file_position();
+        let end = start.saturating_add(entry.size()).min(source.len());
+        if let Some(file) = source.slice(start..end) {
+            each(&String::from_utf8_lossy(&entry.path_bytes()), &file);
+        }
+    }
+    Ok(())
 }
 
 /// torch extracts exactly these (`torch/serialization.py`, `legacy_load`).

@@ -29,6 +29,8 @@ pub(super) struct Builder {
     max_nodes: usize,
     allowed_nodes: u64,
     allowed_text: u64,
+    /// Entries that mappings were made of, so far.
+    pub(super) copied_entries: u64,
 }
 
 impl Builder {
@@ -65,6 +67,7 @@ impl Builder {
             max_nodes: usize::try_from(allowed).unwrap_or(usize::MAX),
             allowed_nodes: limits.nodes,
             allowed_text: limits.text_bytes,
+            copied_entries: 0,
         }
     }
 

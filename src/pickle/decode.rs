@@ -8,7 +8,6 @@
     clippy::cast_possible_wrap
 )]
 
-use super::literal;
 use super::opcode::{Argument, Opcode};
 use crate::error::Error;
 use crate::limits::Limits;
@@ -29,6 +28,8 @@ pub(super) enum Instruction<'p> {
     /// A decimal integer, as text.
     Decimal(&'p [u8]),
     Float(f64),
+    /// A float as text.
+    FloatLine(&'p [u8]),
     /// UTF-8, not yet checked.
     Text(&'p [u8]),
     /// Text in Python's `raw-unicode-escape`.
@@ -66,6 +67,9 @@ pub(super) enum Instruction<'p> {
     Build,
     Get(u32),
     Put(u32),
+    /// Memo indices as text.
+    GetLine(&'p [u8]),
+    PutLine(&'p [u8]),
     Memoize,
     Protocol(u8),
     Frame(u64),
@@ -102,12 +106,13 @@ impl<'p> Decoder<'p> {
         self.pickle.len().saturating_sub(self.rest.len())
     }
 
-    pub(super) fn remaining(&self) -> usize {
-        self.rest.len()
+    /// Whether there was no opcode left to read.
+    pub(super) fn is_at_end(&self) -> bool {
+        self.opening.is_empty()
     }
 
     /// The opcode that is being read or was read last.
-    fn opcode(&self) -> Option<Opcode> {
+    pub(super) fn opcode(&self) -> Option<Opcode> {
         self.opening.first().and_then(|&byte| Opcode::from_byte(byte))
     }
 
@@ -156,7 +161,7 @@ impl<'p> Decoder<'p> {
             }
             Opcode::Long1 => Instruction::Long(self.counted8()?),
             Opcode::Long4 => Instruction::Long(self.counted_i32()?),
-            Opcode::Float => Instruction::Float(literal::float(self.line()?)?),
+            Opcode::Float => Instruction::FloatLine(self.line()?),
             Opcode::BinFloat => Instruction::Float(f64::from_be_bytes(self.array()?)),
             Opcode::Unicode => Instruction::RawUnicodeEscape(self.line()?),
             Opcode::ShortBinUnicode => Instruction::Text(self.counted8()?),
@@ -195,10 +200,10 @@ impl<'p> Decoder<'p> {
             Opcode::Inst => Instruction::Inst(self.line()?, self.line()?),
             Opcode::Obj => Instruction::Obj,
             Opcode::Build => Instruction::Build,
-            Opcode::Get => Instruction::Get(literal::memo_index(self.line()?)?),
+            Opcode::Get => Instruction::GetLine(self.line()?),
             Opcode::BinGet => Instruction::Get(self.u8()?.into()),
             Opcode::LongBinGet => Instruction::Get(u32::from_le_bytes(self.array()?)),
-            Opcode::Put => Instruction::Put(literal::memo_index(self.line()?)?),
+            Opcode::Put => Instruction::PutLine(self.line()?),
             Opcode::BinPut => Instruction::Put(self.u8()?.into()),
             Opcode::LongBinPut => Instruction::Put(u32::from_le_bytes(self.array()?)),
             Opcode::Memoize => Instruction::Memoize,
@@ -316,7 +321,7 @@ impl<'p> Decoder<'p> {
 
     /// The bytes end too early: because of the limit, or because the pickle is truncated.
     #[cold]
-    pub(super) fn cut_short(&self, how: std::fmt::Arguments<'_>) -> Error {
+    fn cut_short(&self, how: std::fmt::Arguments<'_>) -> Error {
         if let Some((allowed, len)) = self.withheld
             && let Err(error) = Limits::check("pickle_bytes", len, allowed)
         {

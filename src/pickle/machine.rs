@@ -33,6 +33,7 @@ pub(crate) fn decode(pickle: &[u8], limits: &Limits) -> Result<Decoded, Error> {
         stack: Vec::new(),
         marks: Vec::new(),
         floor: 0,
+        frame_end: 0,
         memo: Memo::with_capacity(pickle.len().min(1 << 24) / 14),
     };
     match machine.run() {
@@ -64,6 +65,8 @@ struct Machine<'p> {
     marks: Vec<u32>,
     /// Where the last mark lies in the stack: nothing below it can be popped.
     floor: u32,
+    /// The furthest that a frame reaches.
+    frame_end: u64,
     memo: Memo,
 }
 
@@ -71,7 +74,10 @@ impl Machine<'_> {
     fn run(&mut self) -> Result<NodeId, Error> {
         loop {
             match self.decoder.next()? {
-                Instruction::Stop => return self.top(),
+                Instruction::Stop => {
+                    self.check_frames()?;
+                    return self.top();
+                }
                 instruction => self.execute(instruction)?,
             }
         }
@@ -106,6 +112,7 @@ impl Machine<'_> {
             Instruction::Long(bytes) => self.builder.long(bytes)?,
             Instruction::Decimal(line) => self.builder.integer(literal::integer(line)?)?,
             Instruction::Float(value) => self.builder.float(value)?,
+            Instruction::FloatLine(line) => self.builder.float(literal::float(line)?)?,
             Instruction::Text(bytes) => self.builder.text(bytes)?,
             Instruction::RawUnicodeEscape(line) => self.builder.text(&literal::raw_unicode_escape(line)?)?,
             Instruction::PyString(bytes) => self.builder.py_string(bytes)?,
@@ -153,7 +160,7 @@ impl Machine<'_> {
             }
             Instruction::Reduce => {
                 let (args, callable) = (self.pop()?, self.pop()?);
-                self.builder.call(Made::Reduce, callable, args, self.offset()?)?
+                self.builder.reduce(callable, args, self.offset()?)?
             }
             Instruction::NewObj => {
                 let (args, class) = (self.pop_tuple()?, self.pop()?);
@@ -181,12 +188,14 @@ impl Machine<'_> {
                 let state = self.pop()?;
                 return self.builder.set_state(self.top()?, state);
             }
-            Instruction::Get(index) => match self.memo.get(index) {
-                Some(id) => id,
-                None => return Err(unset(index)),
-            },
+            Instruction::Get(index) => self.fetch(index)?,
+            Instruction::GetLine(line) => self.fetch(literal::memo_index(line)?)?,
             Instruction::Put(index) => {
                 self.memo.put(index, self.top()?);
+                return Ok(());
+            }
+            Instruction::PutLine(line) => {
+                self.memo.put(literal::memo_index(line)?, self.top()?);
                 return Ok(());
             }
             Instruction::Memoize => {
@@ -194,7 +203,10 @@ impl Machine<'_> {
                 return Ok(());
             }
             Instruction::Protocol(version) => return check_protocol(version),
-            Instruction::Frame(declared_len) => return self.check_frame(declared_len),
+            Instruction::Frame(declared_len) => {
+                self.frame_end = self.frame_end.max(declared_len.saturating_add(self.decoder.consumed() as u64));
+                return Ok(());
+            }
             Instruction::Extension(code) => self.builder.extension(code)?,
             Instruction::Buffer => return Err(out_of_band()),
             // `run` ends there.
@@ -227,6 +239,14 @@ impl Machine<'_> {
         Ok(id)
     }
 
+    #[inline(always)]
+    fn fetch(&self, index: u32) -> Result<NodeId, Error> {
+        match self.memo.get(index) {
+            Some(id) => Ok(id),
+            None => Err(unset(index)),
+        }
+    }
+
     fn pop_tuple(&mut self) -> Result<NodeId, Error> {
         let id = self.pop()?;
         if self.builder.is_tuple(id) {
@@ -247,7 +267,7 @@ impl Machine<'_> {
                 self.floor = floor;
                 Ok(start as usize)
             }
-            None => Err(Error::malformed("no mark is set on the stack; the pickle is damaged")),
+            None => Err(no_mark()),
         }
     }
 
@@ -288,13 +308,15 @@ impl Machine<'_> {
         self.builder.tuple(&items)
     }
 
-    /// Frames say how much to read at once, which means nothing to a decoder that holds all bytes.
-    fn check_frame(&self, declared_len: u64) -> Result<(), Error> {
-        let left = self.decoder.remaining();
-        if declared_len <= left as u64 {
-            return Ok(());
+    /// Frames say how much to read at once, which means nothing to a decoder that holds all bytes; but none reaches beyond
+    /// the pickle. Held against its STOP: what follows the pickle must not matter.
+    fn check_frames(&self) -> Result<(), Error> {
+        match self.frame_end.checked_sub(self.decoder.consumed() as u64) {
+            None | Some(0) => Ok(()),
+            Some(beyond) => Err(Error::malformed(format!(
+                "a frame of the pickle reaches {beyond} bytes beyond its end; the pickle is damaged"
+            ))),
         }
-        Err(self.decoder.cut_short(format_args!("a frame of {declared_len} bytes begins where {left} are left")))
     }
 }
 
@@ -308,13 +330,18 @@ fn check_protocol(version: u8) -> Result<(), Error> {
 
 /// Positions in a pickle, and on its stack, fit 32 bits because its length does.
 #[inline(always)]
-fn narrow(position: usize) -> Result<u32, Error> {
+pub(super) fn narrow(position: usize) -> Result<u32, Error> {
     u32::try_from(position)
         .map_err(|_| Error::limit("the pickle has more than 2^32 bytes, which this crate cannot address"))
 }
 
 #[cold]
-fn underflow(marked: bool) -> Error {
+pub(super) fn no_mark() -> Error {
+    Error::malformed("no mark is set on the stack; the pickle is damaged")
+}
+
+#[cold]
+pub(super) fn underflow(marked: bool) -> Error {
     Error::malformed(if marked {
         "the stack holds too few items above its last mark; the pickle is damaged"
     } else {

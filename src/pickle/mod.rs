@@ -9,14 +9,19 @@ pub(crate) mod graph;
 mod key;
 mod literal;
 mod machine;
+mod mapping;
 mod memo;
 mod names;
 mod opcode;
 mod part;
 mod sequence;
+mod trace;
+mod traced;
 
 pub(crate) use compose::Composer;
 pub(crate) use machine::{Decoded, decode, measure};
+pub(crate) use trace::{begins_with_opcode, trace};
+pub(crate) use traced::{Item, Seen, Trace};
 
 #[cfg(test)]
 mod tests;

@@ -13,6 +13,10 @@
 mod legacy_builder;
 #[path = "../support/pickle_builder.rs"]
 mod pickle_builder;
+#[path = "../support/read_everything.rs"]
+mod read_everything;
+#[path = "../support/tar_builder.rs"]
+mod tar_builder;
 #[path = "../support/zip_builder.rs"]
 mod zip_builder;
 
@@ -21,12 +25,14 @@ mod archives;
 mod deserialize;
 mod devices;
 mod distributed;
+mod findings;
 mod folders;
 mod forged;
 mod hostile;
 mod kinds;
 mod legacy;
 mod legacy_again;
+mod limits;
 mod oracle;
 mod programs;
 mod raw_pickle;

@@ -18,6 +18,7 @@ mod inflate;
 mod kind;
 mod verify;
 mod local;
+mod salvage;
 #[cfg(test)]
 mod tests;
 
@@ -27,6 +28,7 @@ use std::ops::Range;
 use std::sync::atomic::Ordering;
 
 pub(crate) use self::kind::ArchiveKind;
+pub(crate) use self::salvage::{Salvaged, archives, inflate_zlib, salvage};
 
 use self::directory::{Directory, Method, Record};
 use crate::error::{Error, Shown};
@@ -47,7 +49,7 @@ pub(crate) struct Archive {
 }
 
 /// Where the last end record of a zip archive is, for files that do not begin as one.
-pub(super) fn find_end(bytes: &[u8]) -> Option<u64> {
+pub(crate) fn find_end(bytes: &[u8]) -> Option<u64> {
     end::find(bytes).and_then(|at| u64::try_from(at).ok())
 }
 

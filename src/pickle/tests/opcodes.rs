@@ -334,10 +334,18 @@ fn case_057_lengths_are_held_against_what_is_left() {
             "negative (-2147483648)",
         );
     }
-    let frame = Assembler::new().with(Opcode::Frame, 3_u64.to_le_bytes()).op(Opcode::None).stop();
-    assert_error(
-        &frame,
-        ErrorKind::Malformed,
-        "(FRAME): the pickle is truncated: a frame of 3 bytes begins where 2 are left",
-    );
+}
+
+/// Found by fuzzing: whether a frame fits was told by what followed the pickle.
+#[test]
+fn a_frame_ends_with_its_pickle_whatever_follows() {
+    let frame = |len: u64| Assembler::new().with(Opcode::Frame, len.to_le_bytes()).op(Opcode::None).stop();
+    assert_eq!(shown(&frame(2)), "None");
+    for len in [3, 1 << 63, u64::MAX] {
+        for following in [0, 1, 100] {
+            let pickle = [frame(len), vec![0; following]].concat();
+            let error = assert_error(&pickle, ErrorKind::Malformed, "bytes beyond its end; the pickle is damaged");
+            assert_eq!((error.offset(), error.opcode()), (Some(10), Some("STOP")));
+        }
+    }
 }
