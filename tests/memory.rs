@@ -249,7 +249,7 @@ fn memory_is_bounded_for_many_damaged_forms() {
 /// Pickles in which every byte costs as much as a byte can.
 fn programs() -> Vec<(String, Vec<u8>)> {
     // Vectors that double have just done so.
-    const LEN: usize = (1 << 20) + (1 << 12);
+    const LEN: usize = (1 << 18) + (1 << 10);
     let mut programs = Vec::new();
     let mut add = |name: &str, start: &[u8], repeated: &[u8], end: &[u8]| {
         let count = LEN / repeated.len();
