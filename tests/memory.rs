@@ -1,7 +1,7 @@
 //! What a file may cost in memory, whatever it says: a constant and a multiple of its own size.
 //!
-//! Opening a file, listing its tensors and values and reading each tensor once, one after the other, allocates at its peak
-//! at most `FACTOR * (the file and what it unpacks to) + CONSTANT` bytes besides the file's own:
+//! Opening a file, listing its tensors and values and reading each tensor once, one after the other, or scanning it,
+//! allocates at its peak at most `FACTOR * (the file and what it unpacks to) + CONSTANT` bytes besides the file's own:
 //!
 //! * `FACTOR`: the shortest opcodes are one byte, and the costliest of them make a node of 16 bytes and entries of up to
 //!   three tables, held twice while a vector grows. [`programs`] has those that cost most, far from any honest pickle.
@@ -32,7 +32,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use torch_checkpoint::{Backing, Checkpoint, Error, Limits, LoadOptions};
+use torch_checkpoint::{Backing, Checkpoint, Error, Limits, LoadOptions, ScanOptions};
 
 const FACTOR: usize = 128;
 const CONSTANT: usize = 1 << 18;
@@ -101,6 +101,12 @@ fn options() -> LoadOptions<'static> {
     // A dozen names above and below one another can stand for any number of them.
     limits.names = 1_000;
     LoadOptions::new().limits(limits)
+}
+
+fn scanner() -> ScanOptions {
+    let mut limits = Limits::default();
+    limits.decompressed_bytes = DECOMPRESSED;
+    ScanOptions::new().limits(limits)
 }
 
 /// Opens, lists and reads.
@@ -193,6 +199,9 @@ fn sweep(damages: usize) {
                 let (len, unpacked) = (copy.len(), unpacked(&copy));
                 let peak = peak_of(|| load(options().open_bytes(copy)));
                 worst.check(|| format!("{name}, {damage:?} at {place}"), len, unpacked, peak);
+                let copy = damage.done(&bytes, place);
+                let peak = peak_of(|| drop(scanner().scan_bytes(copy)));
+                worst.check(|| format!("{name}, {damage:?} at {place}, scanned"), len, unpacked, peak);
             }
         }
     }
@@ -239,7 +248,8 @@ fn memory_is_bounded_for_many_damaged_forms() {
 
 /// Pickles in which every byte costs as much as a byte can.
 fn programs() -> Vec<(String, Vec<u8>)> {
-    const LEN: usize = 1 << 20;
+    // Vectors that double have just done so.
+    const LEN: usize = (1 << 18) + (1 << 10);
     let mut programs = Vec::new();
     let mut add = |name: &str, start: &[u8], repeated: &[u8], end: &[u8]| {
         let count = LEN / repeated.len();
@@ -288,6 +298,14 @@ fn memory_is_bounded_for_the_costliest_pickles() {
             println!("{:4} bytes for each of {name}{}", peak / len, if loaded { "" } else { " (refused)" });
         }
         worst.check(|| name.clone(), len, 0, peak);
+    }
+    for (name, pickle) in programs() {
+        let len = pickle.len();
+        let peak = peak_of(|| drop(scanner().scan_bytes(pickle)));
+        if std::env::var_os("TORCH_CHECKPOINT_SHOW").is_some() {
+            println!("{:4} bytes for each of {name}, scanned", peak / len);
+        }
+        worst.check(|| format!("{name}, scanned"), len, 0, peak);
     }
     println!("{} pickles; the worst: {} bytes for each of {}", worst.files, worst.factor, worst.name);
     drop(turn);

@@ -10,7 +10,7 @@ mod zip;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use torch_checkpoint::{Checkpoint, Error, Limits, LoadOptions};
+use torch_checkpoint::{Checkpoint, Error, Limits, LoadOptions, ScanOptions};
 
 use crate::read_everything::{one_sentence, read_everything};
 use crate::support::fixtures;
@@ -48,12 +48,24 @@ fn limits() -> Limits {
 
 /// Opens a file and reads all of it in every way.
 fn survives(what: impl Fn() -> String, bytes: Vec<u8>, verify: bool) -> bool {
+    if bytes.len() % 3 == 0 {
+        scan(&what, &bytes);
+    }
     endures(what, |options| options.verify_checksums(verify).open_bytes(bytes))
 }
 
 /// The same for what a path leads to.
 fn survives_at(what: impl Fn() -> String, path: &Path) -> bool {
     endures(what, |options| options.verify_checksums(true).open(path))
+}
+
+fn scan(what: impl Fn() -> String, bytes: &[u8]) {
+    let start = Instant::now();
+    let named = Named(&what);
+    let report = ScanOptions::new().limits(limits()).scan_bytes(bytes.to_vec());
+    report.errors.iter().for_each(one_sentence);
+    assert!(start.elapsed() < QUICKLY, "{} scanned: {:?}", what(), start.elapsed());
+    std::mem::forget(named);
 }
 
 fn endures(what: impl Fn() -> String, open: impl FnOnce(LoadOptions<'_>) -> Result<Checkpoint, Error>) -> bool {
