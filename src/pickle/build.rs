@@ -25,6 +25,8 @@ pub(super) struct Builder {
     /// The dicts, sets and objects that were given keys, whose duplicates go when the pickle is at its end. No key changes
     /// its value meanwhile, so that it makes no difference when they go.
     pub(super) keyed: Vec<NodeId>,
+    /// Keys and values that may still be copied from one container to another: as many as the pickle has bytes.
+    pub(super) copies_left: usize,
     /// The longest that the arena may grow.
     max_nodes: usize,
     allowed_nodes: u64,
@@ -64,6 +66,7 @@ impl Builder {
             names: Names::default(),
             keys: Keys::default(),
             keyed: Vec::new(),
+            copies_left: pickle_len,
             max_nodes: usize::try_from(allowed).unwrap_or(usize::MAX),
             allowed_nodes: limits.nodes,
             allowed_text: limits.text_bytes,

@@ -49,6 +49,11 @@ impl Builder {
             _ => return Ok(None),
         };
         let Some(entries) = self.entries_of(given) else { return Ok(None) };
+        // A few bytes can ask for a copy of many entries; those that are copied once have a byte or more for each.
+        let Some(left) = self.copies_left.checked_sub(entries.len()) else {
+            return Err(Error::limit("the pickle makes mappings of the same entries over and over"));
+        };
+        self.copies_left = left;
         Ok(Some((self.tuple(rest.as_slice())?, entries)))
     }
 
@@ -62,8 +67,9 @@ impl Builder {
             }
             Repr::Call { callable, args: NodeId::EMPTY_TUPLE, .. } if self.mapping(callable).is_some() => Span::EMPTY,
             Repr::List(span) | Repr::Tuple(span) => {
-                let mut entries = Vec::with_capacity(span.range().len().saturating_mul(2));
-                for &pair in self.graph.refs.get(span) {
+                let pairs = self.graph.refs.get(span);
+                let mut entries = Vec::with_capacity(pairs.len().saturating_mul(2));
+                for &pair in pairs {
                     let (Repr::List(pair) | Repr::Tuple(pair)) = self.graph.repr(pair)? else { return None };
                     let &[key, value] = self.graph.refs.get(pair) else { return None };
                     entries.extend([key, value]);

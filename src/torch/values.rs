@@ -170,6 +170,8 @@ impl Program {
                 _ => return None,
             },
             Builder::Complex => match *args {
+                [] => Meant::Complex(0.0, 0.0),
+                [re] => Meant::Complex(self.real(re)?, 0.0),
                 [re, im] => Meant::Complex(self.real(re)?, self.real(im)?),
                 _ => return None,
             },

@@ -317,6 +317,18 @@ pub(crate) fn case_061_equal_keys_of_an_ordered_dict_made_of_pairs_are_one_entry
         assert_eq!(checkpoint.tensors().unwrap().len(), 1);
         assert!(checkpoint.root().get("w").unwrap().as_tensor().is_some());
     }
+    // One by one, with others made in between.
+    let one_by_one = [
+        vec![op::EMPTY_LIST],
+        list([text("w"), int(1)]),
+        vec![op::APPEND],
+        list([text("x"), int(2)]),
+        vec![op::APPEND],
+        list([text("w"), int(3)]),
+        vec![op::APPEND],
+    ];
+    let checkpoint = value(&reduce(global("collections", "OrderedDict"), [one_by_one.concat()]));
+    assert_eq!((checkpoint.root().len(), checkpoint.root().get("w").unwrap().as_i64()), (Some(2), Some(3)));
     // What is set later counts too, and what was given is a copy.
     let given = memo(3, dict([("a", int(1))]));
     let counter = set_items(reduce(global("collections", "Counter"), [given]), [(text("a"), int(5))]);
@@ -374,4 +386,15 @@ fn keys_without_a_text_of_their_own_are_named_by_their_class() {
     let checkpoint = value(&dict_of([(frozen, int(1)), (frozen_opcode, int(2)), (storage, int(3))]));
     let names: Vec<String> = checkpoint.leaves("").unwrap().leaves.iter().map(|leaf| leaf.path.join(".")).collect();
     assert_eq!(names, ["<builtins.frozenset>", "<builtins.frozenset>", "<torch.storage.TypedStorage>"]);
+}
+
+/// A few bytes that ask for a copy of many entries, again and again.
+#[test]
+fn mappings_of_the_same_entries_over_and_over_are_refused() {
+    let many = memo(0, list((0..2000).map(|n| list([int(n), none()]))));
+    let again = memo(1, global("collections", "OrderedDict"));
+    let copies = (0..2000).map(|_| [get(1), get(0), vec![op::TUPLE1, op::REDUCE]].concat());
+    let error = refusal(torch_file(&list([many, again].into_iter().chain(copies)), &[]));
+    says(&error, &["(REDUCE)", "over and over"]);
+    assert_eq!(error.kind(), ErrorKind::Limit);
 }
