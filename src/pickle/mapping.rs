@@ -24,15 +24,8 @@ impl Builder {
         if args != NodeId::EMPTY_TUPLE
             && let Some(Repr::Tuple(span)) = self.graph.repr(args)
             && span.range().len() <= 2
-            && let Some((args, entries)) = self.given_entries(callable, args)?
+            && let Some((args, entries)) = self.given_entries(callable, args, offset)?
         {
-            // Each entry was written once, in a byte at least; more copies than that are copies of copies.
-            self.copied_entries = self.copied_entries.saturating_add(entries.len() as u64 / 2);
-            if self.copied_entries > u64::from(offset) {
-                return Err(Error::limit(
-                    "the pickle makes mappings of one another's entries so often that they outgrow it",
-                ));
-            }
             let object = self.call(Made::Reduce, callable, args, offset)?;
             self.set_items(object, &entries)?;
             return Ok(object);
@@ -41,7 +34,12 @@ impl Builder {
     }
 
     /// The other arguments, and the entries with keys and values in turn; `None` if this is not such a call.
-    fn given_entries(&mut self, callable: NodeId, args: NodeId) -> Result<Option<(NodeId, Vec<NodeId>)>, Error> {
+    fn given_entries(
+        &mut self,
+        callable: NodeId,
+        args: NodeId,
+        offset: u32,
+    ) -> Result<Option<(NodeId, Vec<NodeId>)>, Error> {
         let Some(Repr::Tuple(span)) = self.graph.repr(args) else { return Ok(None) };
         let (rest, given) = match (self.mapping(callable), self.graph.refs.get(span)) {
             (Some("defaultdict"), &[factory, given]) => (Some(factory), given),
@@ -50,10 +48,10 @@ impl Builder {
         };
         let Some(entries) = self.entries_of(given) else { return Ok(None) };
         // A few bytes can ask for a copy of many entries; those that are copied once have a byte or more for each.
-        let Some(left) = self.copies_left.checked_sub(entries.len()) else {
+        self.copied = self.copied.saturating_add(entries.len());
+        if self.copied > offset as usize {
             return Err(Error::limit("the pickle makes mappings of the same entries over and over"));
-        };
-        self.copies_left = left;
+        }
         Ok(Some((self.tuple(rest.as_slice())?, entries)))
     }
 

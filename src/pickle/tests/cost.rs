@@ -124,7 +124,7 @@ fn mappings_of_mappings_do_not_multiply() {
     assert!(decode(&layers(3), &Limits::default()).is_ok());
     let error = decode(&layers(3000), &Limits::default()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Limit, "{error}");
-    assert!(error.to_string().contains("outgrow"), "{error}");
+    assert!(error.to_string().contains("over and over"), "{error}");
 }
 
 #[test]
