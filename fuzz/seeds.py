@@ -60,9 +60,11 @@ for path in sorted(FIXTURES.rglob("*")):
     data = path.read_bytes()
     put("whole_file", data)
     put("agreement", data)
+    put("scan", data)
     for pickle in pickles(path, data):
         put("pickle_machine", pickle)
         put("pickle_in_archive", pickle)
+        put("scan", pickle)
 
 for folder in sorted((ROOT / "corpus").iterdir()):
     files = list(folder.iterdir())

@@ -32,7 +32,8 @@ const NAMES: [(&str, &str); 12] = [
     ("torch.storage", "_load_from_bytes"),
     ("numpy", "dtype"),
 ];
-const TEXTS: [&str; 10] = ["weight", "a.b", "_metadata", "0", "storage", "cuda:1", "state_dict", "", "torch.float32", "\u{e9}"];
+const TEXTS: [&str; 10] =
+    ["weight", "a.b", "_metadata", "0", "storage", "cuda:1", "state_dict", "", "torch.float32", "\u{e9}"];
 
 /// One time in so many, as the bytes say.
 pub fn rarely(u: &mut Unstructured<'_>) -> Result<bool> {
@@ -110,7 +111,9 @@ fn composite(u: &mut Unstructured<'_>, depth: u8) -> Result<Code> {
             let layout = global("torch", u.choose(&["sparse_coo", "sparse_csr", "sparse_bsc", "strided"])?);
             let size = sizes(u, 2)?;
             let parts = [part(u)?, part(u)?, part(u)?];
-            let data = if u.arbitrary()? { tuple(parts.into_iter().chain([size])) } else {
+            let data = if u.arbitrary()? {
+                tuple(parts.into_iter().chain([size]))
+            } else {
                 let [indices, values, _] = parts;
                 tuple([indices, values, size])
             };
@@ -159,7 +162,11 @@ pub fn value(u: &mut Unstructured<'_>, depth: u8) -> Result<Code> {
         1 => list(items(u)?),
         2 | 3 => {
             let entries = items(u)?.into_iter().map(|item| Ok((text(word(u)?), item))).collect::<Result<Vec<_>>>()?;
-            if u.arbitrary()? { dict_of(entries) } else { set_items(reduce(global("collections", "OrderedDict"), []), entries) }
+            if u.arbitrary()? {
+                dict_of(entries)
+            } else {
+                set_items(reduce(global("collections", "OrderedDict"), []), entries)
+            }
         }
         4 => {
             let (module, name) = *u.choose(&NAMES)?;

@@ -12,9 +12,13 @@ fuzz_target!(|bytes: &[u8]| {
     let folder = Folder::new().with("file", bytes);
     let path = folder.path().join("file");
     let wanted = summary(options().open_bytes(bytes.to_vec()));
-    assert_eq!(summary(options().open(&path)), wanted, "mapped");
-    assert_eq!(summary(options().backing(Backing::Owned).open(&path)), wanted, "owned");
-    assert_eq!(summary(options().open_reader(ByteByByte(bytes))), wanted, "reader");
+    let mapped = summary(options().open(&path));
+    assert_eq!(summary(options().backing(Backing::Owned).open(&path)), mapped, "owned and mapped");
+    assert_eq!(summary(options().open_reader(ByteByByte(bytes))), wanted, "reader and bytes");
+    // The index of a sharded checkpoint leads to other files, which bytes do not have.
+    if !matches!(&wanted, Err((_, message, ..)) if message.contains("open it by its path")) {
+        assert_eq!(mapped, wanted, "mapped and bytes");
+    }
     let by_path = options().flatten().load_state_dict(&path);
     let by_path = by_path.map(|weights| weights.into_iter().map(|(name, _)| name).collect::<Vec<_>>());
     if let (Ok(names), Ok(wanted)) = (by_path, &wanted) {

@@ -61,7 +61,8 @@ impl Data {
         let start = self.files[file].len() as i64;
         self.files[file].extend(part);
         let lie = |u: &mut Unstructured<'_>, truth: i64| if rarely(u)? { number(u) } else { Ok(truth) };
-        let path = if rarely(u)? { u.choose_iter(["../x", "/dev/null", ".metadata", "absent", ""])? } else { FILES[file] };
+        let path =
+            if rarely(u)? { u.choose_iter(["../x", "/dev/null", ".metadata", "absent", ""])? } else { FILES[file] };
         let info = [
             ("relative_path", text(path)),
             ("offset", int(lie(u, start)?)),

@@ -49,8 +49,13 @@ fn storages(u: &mut Unstructured<'_>) -> Result<Vec<u8>> {
     let len = u.int_in_range(0..=3)?;
     let mut out = count(u, len)?;
     for n in 0..len {
-        let class = if rarely(u)? { value(u, 1)? } else {
-            global(u.choose_iter(["torch", "torch.cuda"])?, u.choose_iter(["FloatStorage", "ByteStorage", "CharStorage"])?)
+        let class = if rarely(u)? {
+            value(u, 1)?
+        } else {
+            global(
+                u.choose_iter(["torch", "torch.cuda"])?,
+                u.choose_iter(["FloatStorage", "ByteStorage", "CharStorage"])?,
+            )
         };
         let id = if rarely(u)? { key(u)? } else { int(n) };
         out.extend(pickle(&tuple([id, text(word(u)?), class])));
@@ -69,7 +74,8 @@ fn tensors(u: &mut Unstructured<'_>) -> Result<Vec<u8>> {
     let len = u.int_in_range(0..=3)?;
     let mut out = count(u, len)?;
     for n in 0..len {
-        let class = if rarely(u)? { value(u, 1)? } else { global("torch", u.choose_iter(["FloatTensor", "ByteTensor"])?) };
+        let class =
+            if rarely(u)? { value(u, 1)? } else { global("torch", u.choose_iter(["FloatTensor", "ByteTensor"])?) };
         out.extend(pickle(&tuple([int(8 + n), key(u)?, class])));
         let dims = u.int_in_range(0..=3)?;
         let sizes = (0..dims).map(|_| number(u)).collect::<Result<Vec<_>>>()?;

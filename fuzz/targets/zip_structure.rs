@@ -39,7 +39,8 @@ fn archive(u: &mut Unstructured<'_>) -> Result<ZipBuilder> {
             record.gap = vec![b'P'; u.int_in_range(0..=40)?];
         }
         if rarely(u)? {
-            record.name = u.choose_iter(["archive/data.pkl", "archive/data/0", "archive/version", "../x", "", "x"])?.into();
+            record.name =
+                u.choose_iter(["archive/data.pkl", "archive/data/0", "archive/version", "../x", "", "x"])?.into();
         }
     }
     if rarely(u)? {

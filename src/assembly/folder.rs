@@ -22,6 +22,9 @@ use crate::source::{Backing, Folder, Source};
 /// The metadata of a distributed checkpoint, which is written last.
 pub(super) const METADATA: &str = ".metadata";
 
+/// Whole models under the names that Hugging Face's libraries give them.
+const WHOLE: (&str, &str) = ("model.safetensors", "pytorch_model.bin");
+
 /// How much of a file is looked at to tell what it is.
 const HEAD_LEN: u64 = 1024;
 /// How many names a message lists.
@@ -63,7 +66,9 @@ fn of_folder(folder: &Folder, opening: Opening<'_>) -> Result<Assembly, Error> {
         return sharded::assemble(folder, &source, opening);
     }
     #[cfg(feature = "safetensors")]
-    if let Some(assembly) = super::ranks::assemble(folder, opening)? {
+    if !folder.has(WHOLE.0)
+        && let Some(assembly) = super::ranks::assemble(folder, opening)?
+    {
         return Ok(assembly);
     }
     let file = only_file(folder)?;
@@ -138,11 +143,12 @@ fn stem(name: &str) -> &str {
 
 /// The one file of the folder that is a checkpoint.
 fn only_file(folder: &Folder) -> Result<&str, Error> {
-    let usual = ["model.safetensors", "pytorch_model.bin"];
-    let readable =
-        |name: &&&str| folder.has(name) && (cfg!(feature = "safetensors") || !name.ends_with(".safetensors"));
-    if let Some(name) = usual.iter().find(readable) {
-        return Ok(name);
+    let (safetensors, pickled) = WHOLE;
+    if cfg!(feature = "safetensors") && folder.has(safetensors) {
+        return Ok(safetensors);
+    }
+    if folder.has(pickled) {
+        return Ok(pickled);
     }
     let (mut containers, mut pickles) = (Vec::new(), Vec::new());
     for name in folder.files() {

@@ -4,6 +4,7 @@
 mod distributed;
 mod export;
 mod folder;
+mod archive_storages;
 mod gathering;
 mod gzip;
 mod legacy;

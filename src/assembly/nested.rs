@@ -15,7 +15,7 @@ pub(super) fn resolve(assembly: Assembly, pickle: &Source, opening: Opening<'_>)
     if !loader.is_mentioned() {
         return Ok(assembly);
     }
-    let calls = graph.calls().filter_map(|(node, callable)| Some((node, loader.bytes(graph, node, callable)?)));
+    let calls = graph.calls().filter_map(|(node, callable, _)| Some((node, loader.bytes(graph, node, callable)?)));
     let calls: Vec<(NodeId, NodeId)> = calls.collect();
     let Assembly { graph, stores, records, format, version, writer, consumed, constants } = assembly;
     let root = graph.root();

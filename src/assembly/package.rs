@@ -6,22 +6,23 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 
+use super::archive_storages::ArchiveStorages;
 use super::gathering::Gathering;
 use super::zip::decode_record;
 use super::{Assembly, Opening, script};
 use crate::container::Archive;
-use crate::error::{Error, Shown};
+use crate::error::Error;
 use crate::format::Format;
 use crate::pickle::graph::{Graph, NodeId};
-use crate::source::{ByteOrder, RecordId, Records};
-use crate::torch::{IdForm, StorageId, StorageSource, ascii_or_text, in_place, renamed};
+use crate::source::RecordId;
+use crate::torch::{ascii_or_text, in_place, renamed};
 
 /// The root is a mapping of the resources' paths to their objects, in the order of the paths.
 pub(super) fn assemble(archive: Arc<Archive>, opening: Opening<'_>) -> Result<Assembly, Error> {
     let version = archive.version()?;
     let byte_order = archive.byte_order()?;
     let mut gathering = Gathering::new(opening);
-    let store = gathering.add_store(PackageStorages { archive: Arc::clone(&archive), byte_order });
+    let store = gathering.add_store(ArchiveStorages::package(Arc::clone(&archive), byte_order));
     let mut package =
         Package { archive: &archive, gathering, opening, store, scripts: HashMap::new(), constants: vec![] };
     let mut resources: Vec<(&str, RecordId)> = archive.paths().filter(|(path, _)| is_resource(path)).collect();
@@ -135,34 +136,5 @@ fn script_id(graph: &Graph, function: NodeId, args: NodeId) -> Option<&str> {
     match graph.as_tuple(args)? {
         &[id] => ascii_or_text(graph, id),
         _ => None,
-    }
-}
-
-/// The storages of all pickles: key `0` is the record `.data/0.storage`, which TorchScript's pickles call `0.storage`.
-struct PackageStorages {
-    archive: Arc<Archive>,
-    byte_order: ByteOrder,
-}
-
-impl StorageSource for PackageStorages {
-    fn storage(&self, id: &StorageId<'_>) -> Result<Option<(RecordId, u64)>, Error> {
-        let number = id.key.strip_suffix(".storage").unwrap_or(&id.key);
-        if number.is_empty() || !number.bytes().all(|b| b.is_ascii_digit()) {
-            return Err(Error::malformed(format!("the storage key `{}` is not a number", Shown(&id.key))));
-        }
-        let found = self.archive.find(&format!(".data/{number}.storage"));
-        Ok(found.map(|record| (record, self.archive.record_len(record))))
-    }
-
-    fn records(&self) -> Arc<dyn Records> {
-        Arc::clone(&self.archive) as Arc<dyn Records>
-    }
-
-    fn byte_order(&self) -> ByteOrder {
-        self.byte_order
-    }
-
-    fn form(&self) -> IdForm {
-        IdForm::Package
     }
 }

@@ -5,8 +5,8 @@ use hashbrown::HashMap;
 
 use super::gathering::Gathering;
 use super::{Assembly, Opening, distributed, safetensors};
-use crate::container::safetensors::{Header, read};
-use crate::container::{Kind, begins_as, sharding_info};
+use crate::container::safetensors::{Header, read, sharding_info};
+use crate::container::{Kind, begins_as};
 use crate::error::{Error, Shown};
 use crate::format::Format;
 use crate::limits::Limits;

@@ -3,21 +3,21 @@
 
 use std::sync::Arc;
 
+use super::archive_storages::ArchiveStorages;
 use super::zip::decode_record;
 use super::{Assembly, Opening};
 use crate::container::Archive;
 use crate::error::Error;
 use crate::format::Format;
 use crate::pickle::Composer;
-use crate::source::{ByteOrder, RecordId, Records};
-use crate::torch::{IdForm, StorageId, StorageSource, Stores};
+use crate::torch::Stores;
 
 pub(super) fn assemble(archive: Arc<Archive>, opening: Opening<'_>) -> Result<Assembly, Error> {
     let version = archive.version()?;
     let byte_order = archive.byte_order()?;
     let data = decode_record(&archive, archive.require("data.pkl")?, opening.limits)?;
     let constants = decode_record(&archive, archive.require("constants.pkl")?, opening.limits)?;
-    let storages = |folder| ScriptStorages::new(Arc::clone(&archive), folder, byte_order);
+    let storages = |folder| ArchiveStorages::script_folder(Arc::clone(&archive), folder, byte_order);
     let mut composer = Composer::of(data, opening.limits);
     let root = composer.graph().root();
     let mut stores = Stores::one(storages("data/"));
@@ -40,38 +40,4 @@ pub(super) fn assemble(archive: Arc<Archive>, opening: Opening<'_>) -> Result<As
 /// The C++ writer began to say the byte order after torch 2.0.
 pub(super) fn writer(archive: &Archive) -> &'static str {
     if archive.find("byteorder").is_some() { "torch 2.1 or later" } else { "torch 1.4 to 2.0" }
-}
-
-/// The folder of one of the pickles. A key of the lite interpreter's may name another folder (`constants/0`).
-struct ScriptStorages {
-    archive: Arc<Archive>,
-    /// With the archive's root and its `/`.
-    folder: String,
-    byte_order: ByteOrder,
-}
-
-impl ScriptStorages {
-    fn new(archive: Arc<Archive>, folder: &str, byte_order: ByteOrder) -> Self {
-        let folder = archive.path_of(folder);
-        Self { archive, folder, byte_order }
-    }
-}
-
-impl StorageSource for ScriptStorages {
-    fn storage(&self, id: &StorageId<'_>) -> Result<Option<(RecordId, u64)>, Error> {
-        let found = self.archive.shared_storage(&self.folder, &id.key)?;
-        Ok(found.map(|record| (record, self.archive.record_len(record))))
-    }
-
-    fn records(&self) -> Arc<dyn Records> {
-        Arc::clone(&self.archive) as Arc<dyn Records>
-    }
-
-    fn byte_order(&self) -> ByteOrder {
-        self.byte_order
-    }
-
-    fn form(&self) -> IdForm {
-        IdForm::Script
-    }
 }

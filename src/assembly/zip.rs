@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use super::archive_storages::ArchiveStorages;
 use super::{Assembly, Opening, export, nested, package, script};
 use crate::container::{Archive, ArchiveKind};
 use crate::error::Error;
@@ -10,8 +11,8 @@ use crate::format::Format;
 use crate::limits::Limits;
 use crate::pickle::graph::Graph;
 use crate::pickle::{self, Decoded};
-use crate::source::{ByteOrder, RecordId, Records, Source};
-use crate::torch::{StorageId, StorageSource, Stores};
+use crate::source::{RecordId, Records, Source};
+use crate::torch::Stores;
 
 /// Opens an archive of any kind that this crate reads.
 pub(super) fn assemble(source: Source, opening: Opening<'_>) -> Result<Assembly, Error> {
@@ -33,7 +34,7 @@ fn torch_save(archive: Arc<Archive>, opening: Opening<'_>) -> Result<Assembly, E
     let byte_order = archive.byte_order()?;
     let record = archive.require("data.pkl")?;
     let graph = decode_record(&archive, record, opening.limits)?;
-    let store = ArchiveStorages::new(Arc::clone(&archive), "data/", byte_order);
+    let store = ArchiveStorages::folder(Arc::clone(&archive), "data/", byte_order);
     let pickle = archive.source(record)?;
     let assembly = Assembly {
         graph,
@@ -65,35 +66,4 @@ pub(super) fn decode_record(archive: &Archive, record: RecordId, limits: &Limits
     // What follows STOP is no part of the program, as in torch.
     let Decoded { graph, .. } = pickle::decode(&bytes, limits).map_err(|e| e.in_record(archive.name(record)))?;
     Ok(graph.named(archive.name(record)))
-}
-
-/// A folder of an archive as the place of storages: key `0` is the record `data/0`.
-pub(super) struct ArchiveStorages {
-    archive: Arc<Archive>,
-    /// With the archive's root and its `/`.
-    folder: String,
-    byte_order: ByteOrder,
-}
-
-impl ArchiveStorages {
-    /// `folder` is below the root, and ends in `/`.
-    pub(super) fn new(archive: Arc<Archive>, folder: &str, byte_order: ByteOrder) -> Self {
-        let folder = archive.path_of(folder);
-        Self { archive, folder, byte_order }
-    }
-}
-
-impl StorageSource for ArchiveStorages {
-    fn storage(&self, id: &StorageId<'_>) -> Result<Option<(RecordId, u64)>, Error> {
-        let found = self.archive.storage(&self.folder, &id.key)?;
-        Ok(found.map(|record| (record, self.archive.record_len(record))))
-    }
-
-    fn records(&self) -> Arc<dyn Records> {
-        Arc::clone(&self.archive) as Arc<dyn Records>
-    }
-
-    fn byte_order(&self) -> ByteOrder {
-        self.byte_order
-    }
 }

@@ -5,60 +5,48 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use hashbrown::HashSet;
-use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, Visitor};
+use serde::de::{Deserialize, DeserializeSeed, Deserializer, MapAccess, Visitor};
 
 use crate::error::{Error, Shown};
 
-/// Reads the members of an object one by one: for each name, `each` gives what reads the value.
-pub(crate) struct Members<F>(pub(crate) F);
-
-/// What [`Members`] calls: reads a member's value from the map, or skips it.
-pub(crate) trait Each<'de> {
-    fn member<A: MapAccess<'de>>(&mut self, name: String, map: &mut A) -> Result<(), A::Error>;
-}
-
-impl<'de, F: Each<'de>> DeserializeSeed<'de> for Members<F> {
-    type Value = F;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<F, D::Error> {
-        deserializer.deserialize_map(self)
-    }
-}
-
-impl<'de, F: Each<'de>> Visitor<'de> for Members<F> {
-    type Value = F;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<F, A::Error> {
-        let mut names: HashSet<Box<str>> = HashSet::new();
-        while let Some(name) = map.next_key::<String>()? {
-            if !names.insert(name.as_str().into()) {
-                return Err(A::Error::custom(format!("the name `{}` is there twice", Shown(&name))));
-            }
-            self.0.member(name, &mut map)?;
-        }
-        Ok(self.0)
-    }
-}
-
 /// An object whose values are all of one type, in order.
-pub(crate) struct Entries<T>(pub(crate) Vec<(String, T)>);
+pub(super) struct Entries<T>(pub(super) Vec<(String, T)>);
 
-struct Push<T>(Vec<(String, T)>, PhantomData<T>);
-
-impl<'de, T: serde::Deserialize<'de>> Each<'de> for Push<T> {
-    fn member<A: MapAccess<'de>>(&mut self, name: String, map: &mut A) -> Result<(), A::Error> {
-        self.0.push((name, map.next_value()?));
-        Ok(())
+impl<T> Default for Entries<T> {
+    fn default() -> Self {
+        Self(Vec::new())
     }
 }
 
-impl<'de, T: serde::Deserialize<'de>> serde::Deserialize<'de> for Entries<T> {
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Entries<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Members(Push(Vec::new(), PhantomData)).deserialize(deserializer).map(|push| Self(push.0))
+        struct Object<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Object<T> {
+            type Value = Vec<(String, T)>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a JSON object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut entries = Vec::new();
+                while let Some(name) = map.next_key::<String>()? {
+                    entries.push((name, map.next_value()?));
+                }
+                must_differ(&entries)?;
+                Ok(entries)
+            }
+        }
+        deserializer.deserialize_map(Object(PhantomData)).map(Self)
+    }
+}
+
+/// Refuses a name that is there twice.
+pub(super) fn must_differ<T, E: serde::de::Error>(entries: &[(String, T)]) -> Result<(), E> {
+    let mut names = HashSet::with_capacity(entries.len());
+    match entries.iter().find(|(name, _)| !names.insert(name.as_str())) {
+        None => Ok(()),
+        Some((name, _)) => Err(E::custom(format!("the name `{}` is there twice", Shown(name)))),
     }
 }
 
@@ -66,7 +54,7 @@ impl<'de, T: serde::Deserialize<'de>> serde::Deserialize<'de> for Entries<T> {
 ///
 /// # Errors
 /// Malformed, with the place in the text.
-pub(crate) fn parse<'de, S: DeserializeSeed<'de>>(json: &'de [u8], seed: S) -> Result<S::Value, Error> {
+pub(super) fn parse<'de, S: DeserializeSeed<'de>>(json: &'de [u8], seed: S) -> Result<S::Value, Error> {
     let text = std::str::from_utf8(json).map_err(|e| {
         Error::malformed("the JSON is not UTF-8").at(u64::try_from(e.valid_up_to()).unwrap_or(u64::MAX))
     })?;

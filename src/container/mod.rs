@@ -17,7 +17,7 @@ pub(crate) use blobs::Blobs;
 pub(crate) use export_config::{CompiledWeight, ExportedTensor, Payload, compiled_config, payload_config};
 pub(crate) use gunzip::{gunzip, gunzip_into};
 pub(crate) use refusal::refusal;
-pub(crate) use shard_index::{ShardIndex, sharding_info};
+pub(crate) use shard_index::ShardIndex;
 pub(crate) use sniff::{Kind, begins_as, sniff};
 pub(crate) use tar::{tar_files, tar_members};
 pub(crate) use zip::{Archive, ArchiveKind, Salvaged, archives, find_end, inflate_zlib, salvage};

@@ -4,10 +4,10 @@
 use std::marker::PhantomData;
 
 use hashbrown::HashMap;
-use serde::de::MapAccess;
+use serde::Deserialize;
 use serde_json::Value as Json;
 
-use super::json::{self, Each, Entries, Members};
+use super::json::{self, Entries};
 use crate::error::Error;
 use crate::limits::Limits;
 use crate::source::Source;
@@ -22,23 +22,10 @@ pub(crate) struct ShardIndex {
     pub(crate) metadata: Vec<(String, Json)>,
 }
 
-#[derive(Default)]
+#[derive(Deserialize)]
 struct Index {
-    weight_map: Option<Vec<(String, String)>>,
-    metadata: Vec<(String, Json)>,
-}
-
-impl<'de> Each<'de> for Index {
-    fn member<A: MapAccess<'de>>(&mut self, name: String, map: &mut A) -> Result<(), A::Error> {
-        match name.as_str() {
-            "weight_map" => self.weight_map = Some(map.next_value::<Entries<String>>()?.0),
-            "metadata" => {
-                self.metadata = map.next_value::<Option<Entries<Json>>>()?.map(|entries| entries.0).unwrap_or_default()
-            }
-            _ => _ = map.next_value::<serde::de::IgnoredAny>()?,
-        }
-        Ok(())
-    }
+    weight_map: Option<Entries<String>>,
+    metadata: Option<Entries<Json>>,
 }
 
 impl ShardIndex {
@@ -49,8 +36,8 @@ impl ShardIndex {
     pub(crate) fn read(source: &Source, limits: &Limits) -> Result<Self, Error> {
         Limits::check("json_bytes", source.len(), limits.json_bytes)?;
         let json = source.stable(0..source.len()).unwrap_or_default();
-        let index = json::parse(&json, Members(Index::default()))?;
-        let Some(weight_map) = index.weight_map else {
+        let Index { weight_map, metadata } = json::parse(&json, PhantomData::<Index>)?;
+        let Some(Entries(weight_map)) = weight_map else {
             return Err(Error::malformed("the index has no `weight_map`, which says where each tensor is"));
         };
         let mut shards: Vec<String> = Vec::new();
@@ -68,36 +55,8 @@ impl ShardIndex {
             };
             names.push((name, number));
         }
-        Ok(Self { shards, names, metadata: index.metadata })
+        Ok(Self { shards, names, metadata: metadata.unwrap_or_default().0 })
     }
-}
-
-/// Where in a larger tensor the tensors of a safetensors file of one rank begin: the text of `DCP_SHARDING_INFO` in the
-/// file's metadata, `{"name": {"saved_offsets": [3, 0]}, …}` (`torch/distributed/checkpoint/hf_storage.py`).
-///
-/// # Errors
-/// Malformed: it is something else.
-pub(crate) fn sharding_info(json: &str) -> Result<Vec<(String, Vec<u64>)>, Error> {
-    struct Saved(Option<Vec<u64>>);
-    impl<'de> Each<'de> for Saved {
-        fn member<A: MapAccess<'de>>(&mut self, name: String, map: &mut A) -> Result<(), A::Error> {
-            match name.as_str() {
-                "saved_offsets" => self.0 = Some(map.next_value()?),
-                _ => _ = map.next_value::<serde::de::IgnoredAny>()?,
-            }
-            Ok(())
-        }
-    }
-    struct Offsets(Vec<u64>);
-    impl<'de> serde::Deserialize<'de> for Offsets {
-        fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-            use serde::de::{DeserializeSeed as _, Error as _};
-            let saved = Members(Saved(None)).deserialize(deserializer)?;
-            saved.0.map(Self).ok_or_else(|| D::Error::missing_field("saved_offsets"))
-        }
-    }
-    let entries = json::parse(json.as_bytes(), PhantomData::<Entries<Offsets>>)?;
-    Ok(entries.0.into_iter().map(|(name, offsets)| (name, offsets.0)).collect())
 }
 
 #[cfg(test)]
@@ -122,32 +81,15 @@ mod tests {
             (r#"{"metadata": {}}"#, "no `weight_map`"),
             (r#"{"weight_map": {"a": 1}}"#, "expected a string"),
             (r#"{"weight_map": {"a": "x", "a": "y"}}"#, "`a` is there twice"),
-            (r#"{"weight_map": {}, "weight_map": {}}"#, "twice"),
+            (r#"{"weight_map": {}, "weight_map": {}}"#, "duplicate field `weight_map`"),
             (r#"{"weight_map": ["a"]}"#, "a JSON object"),
             (r#"{"weight_map": {"a": "x"}"#, "EOF"),
         ] {
             let error = read(json).err().unwrap().to_string();
             assert!(error.contains(word), "{json}: {error}");
         }
-        let mut limits = Limits::default();
-        limits.json_bytes = 9;
+        let limits = Limits { json_bytes: 9, ..Limits::default() };
         let error = ShardIndex::read(&Source::from(&br#"{"weight_map": {}}"#[..]), &limits).err().unwrap();
         assert!(error.to_string().contains("json_bytes"));
-    }
-
-    #[test]
-    fn case_110_sharding_info_is_read() {
-        let found =
-            sharding_info(r#"{"w": {"saved_offsets": [3, 0], "more": 1}, "s": {"saved_offsets": []}}"#).unwrap();
-        assert_eq!(found, [("w".into(), vec![3, 0]), ("s".into(), vec![])]);
-        for json in [
-            r#"{"w": {}}"#,
-            r#"{"w": [1]}"#,
-            r#"{"w": {"saved_offsets": [-1]}}"#,
-            "[]",
-            r#"{"w": {"saved_offsets": [1], "saved_offsets": [2]}}"#,
-        ] {
-            assert!(sharding_info(json).is_err(), "{json}");
-        }
     }
 }

@@ -30,7 +30,8 @@ pub(crate) struct TarMembers {
 /// Malformed: a damaged header, a member that reaches beyond the file or comes twice, links and other odd members. Not a
 /// checkpoint: a tar file of something else. Limit: too many members.
 pub(crate) fn tar_members(source: &Source, limits: &Limits) -> Result<TarMembers, Error> {
-    let damaged = |error: IoError| Error::malformed(format!("the tar file is damaged: {error}"));
+    // The crate's messages quote the file.
+    let damaged = |error: IoError| Error::malformed(format!("the tar file is damaged: {}", Shown(&error.to_string())));
     let mut archive = Archive::new(Cursor::new(source.bytes()));
     let mut found: [Option<Source>; 3] = [None, None, None];
     let (mut count, mut end) = (0_u64, 0_u64);

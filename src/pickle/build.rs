@@ -25,10 +25,14 @@ pub(super) struct Builder {
     /// The dicts, sets and objects that were given keys, whose duplicates go when the pickle is at its end. No key changes
     /// its value meanwhile, so that it makes no difference when they go.
     pub(super) keyed: Vec<NodeId>,
+    /// Keys and values that may still be copied from one container to another: as many as the pickle has bytes.
+    pub(super) copies_left: usize,
     /// The longest that the arena may grow.
     max_nodes: usize,
     allowed_nodes: u64,
     allowed_text: u64,
+    /// Entries that mappings were made of, so far.
+    pub(super) copied_entries: u64,
 }
 
 impl Builder {
@@ -62,9 +66,11 @@ impl Builder {
             names: Names::default(),
             keys: Keys::default(),
             keyed: Vec::new(),
+            copies_left: pickle_len,
             max_nodes: usize::try_from(allowed).unwrap_or(usize::MAX),
             allowed_nodes: limits.nodes,
             allowed_text: limits.text_bytes,
+            copied_entries: 0,
         }
     }
 

@@ -339,11 +339,11 @@ impl Graph {
         })
     }
 
-    /// The objects in the order of the pickle, each with what was called.
-    pub(crate) fn calls(&self) -> impl Iterator<Item = (NodeId, NodeId)> {
+    /// The objects in the order of the pickle, each with what was called and the arguments.
+    pub(crate) fn calls(&self) -> impl Iterator<Item = (NodeId, NodeId, NodeId)> {
         self.ids().zip(&self.nodes).filter_map(|(node, repr)| match *repr {
-            Repr::Call { callable, .. } => Some((node, callable)),
-            Repr::Object { index, .. } => Some((node, self.objects.get(index as usize)?.callable)),
+            Repr::Call { callable, args, .. } => Some((node, callable, args)),
+            Repr::Object { index, .. } => self.objects.get(index as usize).map(|it| (node, it.callable, it.args)),
             _ => None,
         })
     }

@@ -160,7 +160,7 @@ impl Machine<'_> {
             }
             Instruction::Reduce => {
                 let (args, callable) = (self.pop()?, self.pop()?);
-                self.builder.call(Made::Reduce, callable, args, self.offset()?)?
+                self.builder.reduce(callable, args, self.offset()?)?
             }
             Instruction::NewObj => {
                 let (args, class) = (self.pop_tuple()?, self.pop()?);

@@ -9,6 +9,7 @@ pub(crate) mod graph;
 mod key;
 mod literal;
 mod machine;
+mod mapping;
 mod memo;
 mod names;
 mod opcode;

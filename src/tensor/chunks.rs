@@ -85,6 +85,7 @@ impl Chunks {
     /// in strides.
     fn new(shape: &[usize], dtype: DType, chunks: Vec<(Vec<usize>, Tensor)>) -> Result<Self, Error> {
         let mut available = 0_u64;
+        #[expect(clippy::mutable_key_type, reason = "storages are hashed by their identity, which does not change")]
         let mut storages = HashSet::with_capacity(chunks.len());
         for (offsets, tensor) in &chunks {
             check_chunk(offsets, tensor, dtype)?;

@@ -14,26 +14,6 @@ pub(crate) fn mapping_entries(graph: &Graph, node: NodeId) -> Option<Vec<(NodeId
     if meaning(module, name) != Meaning::Value(Builder::Mapping) {
         return None;
     }
-    let mut entries = match graph.as_tuple(object.args)? {
-        [] => Vec::new(),
-        // `OrderedDict([[key, value], …])` of Python 2, `Counter({…})`
-        &[given] => match graph.node(given) {
-            Node::Dict(entries) => entries.to_vec(),
-            Node::List(items) | Node::Tuple(items) => {
-                items.iter().map(|&item| pair(graph, item)).collect::<Option<_>>()?
-            }
-            _ => return None,
-        },
-        // `defaultdict(factory)` has none of its own.
-        _ => return None,
-    };
-    entries.extend_from_slice(object.entries);
-    Some(entries)
-}
-
-fn pair(graph: &Graph, node: NodeId) -> Option<(NodeId, NodeId)> {
-    match graph.node(node) {
-        Node::List(&[key, value]) | Node::Tuple(&[key, value]) => Some((key, value)),
-        _ => None,
-    }
+    // What it was made of was set in it when the pickle was decoded; `defaultdict(factory)` is of no concern here.
+    (object.args == NodeId::EMPTY_TUPLE).then(|| object.entries.to_vec())
 }

@@ -56,46 +56,20 @@ pub(crate) struct Opaque<'p> {
 
 /// The entries of a mapping, in insertion order.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Entries<'p> {
-    program: &'p Program,
-    /// Entries given as the argument of the constructor.
-    given: Given<'p>,
-    set: &'p [(NodeId, NodeId)],
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Given<'p> {
-    Nothing,
-    Dict(&'p [(NodeId, NodeId)]),
-    /// A list of two-item lists or tuples, as Python 2 pickles an `OrderedDict`.
-    Pairs(&'p [NodeId]),
-}
+pub(crate) struct Entries<'p>(&'p [(NodeId, NodeId)]);
 
 impl<'p> Entries<'p> {
     pub(crate) fn len(&self) -> usize {
-        let given = match self.given {
-            Given::Nothing => 0,
-            Given::Dict(entries) => entries.len(),
-            Given::Pairs(pairs) => pairs.len(),
-        };
-        given.saturating_add(self.set.len())
+        self.0.len()
     }
 
     /// The entry at a position.
     pub(crate) fn at(&self, index: usize) -> Option<(NodeId, NodeId)> {
-        let (given, found) = match self.given {
-            Given::Nothing => (0, None),
-            Given::Dict(entries) => (entries.len(), entries.get(index).copied()),
-            Given::Pairs(pairs) => (pairs.len(), pairs.get(index).and_then(|&pair| self.program.pair(pair))),
-        };
-        match found {
-            Some(entry) => Some(entry),
-            None => self.set.get(index.checked_sub(given)?).copied(),
-        }
+        self.0.get(index).copied()
     }
 
-    pub(crate) fn iter(self) -> impl Iterator<Item = (NodeId, NodeId)> {
-        (0..self.len()).map_while(move |index| self.at(index))
+    pub(crate) fn iter(self) -> impl Iterator<Item = (NodeId, NodeId)> + use<'p> {
+        self.0.iter().copied()
     }
 }
 
@@ -114,7 +88,7 @@ impl Program {
             Node::ByteArray(bytes) => Meant::ByteArray(Cow::Borrowed(bytes)),
             Node::Tuple(items) => Meant::Tuple(items),
             Node::List(items) => Meant::List(items),
-            Node::Dict(entries) => Meant::Dict(Entries { program: self, given: Given::Nothing, set: entries }),
+            Node::Dict(entries) => Meant::Dict(Entries(entries)),
             Node::Set(items) => Meant::Set(items),
             Node::FrozenSet(items) => Meant::FrozenSet(items),
             Node::Global(id) => self.meant_global(id),
@@ -150,7 +124,7 @@ impl Program {
         };
         let built = match self.meaning_of(object.callable) {
             Some(Meaning::Value(builder)) => self.build(builder, args, object),
-            Some(Meaning::Construct(constructor)) => Self::construct(constructor, args, object),
+            Some(Meaning::Construct(constructor)) => self.construct(constructor, args, object),
             Some(Meaning::Tensor(Rebuild::FromTypeV2 | Rebuild::FromType)) => self.subclass(args),
             _ => None,
         };
@@ -166,32 +140,22 @@ impl Program {
 
     /// `None` if the arguments are not those that Python pickles.
     fn build<'p>(&'p self, builder: Builder, args: &'p [NodeId], object: &Object<'p>) -> Option<Meant<'p>> {
-        let first = args.first().map(|&first| (first, self.graph().node(first)));
+        let only = match *args {
+            [only] => Some(self.graph().node(only)),
+            _ => None,
+        };
         Some(match builder {
-            Builder::Mapping => {
-                let factory = self.is_defaultdict(object.callable);
-                let given = match args.get(usize::from(factory)) {
-                    None => Given::Nothing,
-                    // Looked at as it is, not for what it means: that could be a mapping made of a mapping made of…
-                    Some(&given) => match self.graph().node(given) {
-                        Node::Dict(set) => Given::Dict(set),
-                        Node::List(pairs) if pairs.iter().all(|&pair| self.pair(pair).is_some()) => Given::Pairs(pairs),
-                        Node::Object(inner)
-                            if inner.args == NodeId::EMPTY_TUPLE
-                                && self.meaning_of(inner.callable) == Some(Meaning::Value(Builder::Mapping)) =>
-                        {
-                            Given::Dict(inner.entries)
-                        }
-                        _ => return None,
-                    },
-                };
-                Meant::Dict(Entries { program: self, given, set: object.entries })
-            }
+            // What it was made of was set in it when the pickle was decoded, so that only a factory is left.
+            Builder::Mapping => match args {
+                [] => Meant::Dict(Entries(object.entries)),
+                [_factory] if self.is_defaultdict(object.callable) => Meant::Dict(Entries(object.entries)),
+                _ => return None,
+            },
             Builder::Set | Builder::FrozenSet | Builder::List | Builder::Tuple => {
-                let items = match first {
-                    None => object.items,
-                    Some((_, Node::List(items) | Node::Tuple(items))) if object.items.is_empty() => items,
-                    Some(_) => return None,
+                let items = match only {
+                    None if args.is_empty() => object.items,
+                    Some(Node::List(items) | Node::Tuple(items)) if object.items.is_empty() => items,
+                    _ => return None,
                 };
                 match builder {
                     Builder::Set => Meant::Set(items),
@@ -200,40 +164,47 @@ impl Program {
                     _ => Meant::Tuple(items),
                 }
             }
-            Builder::Size => match first? {
-                (_, Node::Tuple(items) | Node::List(items)) => Meant::Size(items),
+            Builder::Size => match (only, args) {
+                (Some(Node::Tuple(items) | Node::List(items)), _) => Meant::Size(items),
+                (None, []) => Meant::Size(&[]),
                 _ => return None,
             },
-            Builder::Complex => Meant::Complex(self.real(*args.first()?)?, self.real(*args.get(1)?)?),
+            Builder::Complex => match *args {
+                [] => Meant::Complex(0.0, 0.0),
+                [re] => Meant::Complex(self.real(re)?, 0.0),
+                [re, im] => Meant::Complex(self.real(re)?, self.real(im)?),
+                _ => return None,
+            },
             Builder::Encode => Meant::Bytes(Cow::Owned(self.encoded(args)?)),
             Builder::Bytes => Meant::Bytes(self.bytes_argument(args)?),
             Builder::ByteArray => Meant::ByteArray(self.bytes_argument(args)?),
             Builder::Device => {
-                let name = ascii_or_text(self.graph(), *args.first()?)?;
-                Meant::Device(match args.get(1).map(|&index| self.graph().node(index)) {
-                    None => Device::from_tag(name),
-                    Some(Node::Int(index)) => Device::from_tag(&format!("{name}:{index}")),
-                    Some(_) => return None,
+                let (&name, index) = args.split_first()?;
+                let name = ascii_or_text(self.graph(), name)?;
+                Meant::Device(match *index {
+                    [] => Device::from_tag(name),
+                    [index] => Device::from_tag(&format!("{name}:{}", self.graph().as_int(index)?)),
+                    _ => return None,
                 })
             }
             Builder::Layout => {
-                let name = ascii_or_text(self.graph(), *args.first()?)?;
+                let &[name] = args else { return None };
+                let name = ascii_or_text(self.graph(), name)?;
                 Meant::Layout(name.strip_prefix("torch.").unwrap_or(name))
             }
-            Builder::TypeTag => match first? {
+            Builder::TypeTag => match self.graph().node(*args.first()?) {
                 // A tagged container holds tagged containers, but a tag around a tag stays what it is.
-                (_, Node::Object(inner))
-                    if self.meaning_of(inner.callable) == Some(Meaning::Value(Builder::TypeTag)) =>
-                {
+                Node::Object(inner) if self.meaning_of(inner.callable) == Some(Meaning::Value(Builder::TypeTag)) => {
                     return None;
                 }
-                (container, _) => self.meant(container),
+                _ => self.meant(*args.first()?),
             },
         })
     }
 
-    fn construct<'p>(constructor: Constructor, args: &'p [NodeId], object: &Object<'p>) -> Option<Meant<'p>> {
+    fn construct<'p>(&'p self, constructor: Constructor, args: &'p [NodeId], object: &Object<'p>) -> Option<Meant<'p>> {
         let (&class, rest) = args.split_first()?;
+        let (mut items, mut entries) = (object.items, object.entries);
         let args = match constructor {
             Constructor::GraphModule => {
                 let states = args.get(..1)?;
@@ -247,20 +218,25 @@ impl Program {
                 }));
             }
             Constructor::NewObj => rest,
-            // `(cls, object, None)`, or `(cls, base, base's value)`.
+            // `(cls, object, None)`, or `(cls, base, base's value)`: what a list, dict or tuple holds is the object's own.
             Constructor::Reconstructor => match rest {
-                [_base, state] if *state != NodeId::NONE => std::slice::from_ref(state),
-                _ => &[],
+                [_base, NodeId::NONE] => &[],
+                [_base, value] => match self.graph().node(*value) {
+                    Node::Tuple(fields) => fields,
+                    Node::List(own) if items.is_empty() => {
+                        items = own;
+                        &[]
+                    }
+                    Node::Dict(own) if entries.is_empty() => {
+                        entries = own;
+                        &[]
+                    }
+                    _ => std::slice::from_ref(value),
+                },
+                _ => return None,
             },
         };
-        Some(Meant::Object(Opaque {
-            class,
-            args,
-            kwargs: object.kwargs,
-            states: object.states,
-            items: object.items,
-            entries: object.entries,
-        }))
+        Some(Meant::Object(Opaque { class, args, kwargs: object.kwargs, states: object.states, items, entries }))
     }
 
     /// `_rebuild_from_type_v2(func, class, args, state)` of a class that is no tensor here: an object of that class.
@@ -276,13 +252,6 @@ impl Program {
 
     fn is_defaultdict(&self, class: NodeId) -> bool {
         matches!(self.graph().node(class), Node::Global(id) if self.graph().global(id).1 == "defaultdict")
-    }
-
-    fn pair(&self, node: NodeId) -> Option<(NodeId, NodeId)> {
-        match self.graph().node(node) {
-            Node::List(&[key, value]) | Node::Tuple(&[key, value]) => Some((key, value)),
-            _ => None,
-        }
     }
 
     fn real(&self, node: NodeId) -> Option<f64> {
@@ -301,12 +270,13 @@ impl Program {
             Node::PyString(bytes) => Some(bytes.to_vec()),
             _ => None,
         };
-        match args.get(1) {
-            None => text,
-            Some(&encoding) => match ascii_or_text(self.graph(), encoding)? {
+        match *args {
+            [_] => text,
+            [_, encoding] => match ascii_or_text(self.graph(), encoding)? {
                 "latin1" | "latin-1" => text,
                 _ => None,
             },
+            _ => None,
         }
     }
 

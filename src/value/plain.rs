@@ -304,7 +304,13 @@ fn making(value: Value<'_>) -> Making {
     let Node::Object(object) = value.program().graph().node(value.node()) else { return Making::Called };
     match (object.made, value.program().meaning_of(object.callable)) {
         (Made::NewObj | Made::NewObjEx, _) | (_, Some(Meaning::Construct(Constructor::NewObj))) => Making::New,
-        (_, Some(Meaning::Construct(Constructor::Reconstructor))) => Making::Reconstructed,
+        // A subclass of `tuple` holds the values that a `tuple` would, and is no single value.
+        (_, Some(Meaning::Construct(Constructor::Reconstructor))) => {
+            match value.program().graph().as_tuple(object.args) {
+                Some(&[_, _, held]) if matches!(value.program().graph().node(held), Node::Tuple(_)) => Making::New,
+                _ => Making::Reconstructed,
+            }
+        }
         _ => Making::Called,
     }
 }

@@ -62,6 +62,9 @@ fn write_plain(program: &Program, node: NodeId, depth: usize, repr: bool, out: &
         },
         Meant::Device(device) => device.to_string().into(),
         Meant::Global(_) => format!("<{}>", program.qualified_name(node).unwrap_or_default()).into(),
+        Meant::FrozenSet(_) => "<builtins.frozenset>".into(),
+        Meant::Storage(_) => "<torch.storage.TypedStorage>".into(),
+        Meant::Tensor(tensor) if tensor.is_parameter() => "<torch.nn.parameter.Parameter>".into(),
         _ => format!("<{}>", type_name(program, node)).into(),
     };
     out.push_str(&text);

@@ -8,7 +8,7 @@ use std::io::{BufWriter, Write};
 use torch_checkpoint::{Backing, Checkpoint, Error, ErrorKind, LoadOptions};
 
 use crate::pickle_builder::*;
-use crate::support::{TempFile, open, refusal, says, tensor};
+use crate::support::{TempFile, fixture, open, refusal, says, tensor};
 use crate::zip_builder::{Data, ENCRYPTED, FLAGS, Header, Record, ZipBuilder, torch_builder};
 
 const VALUES: [f32; 6] = [0.0, 1.0, 2.0, 3.0, 4.0, 5.0];
@@ -42,6 +42,21 @@ fn refuses(archive: &ZipBuilder, kind: ErrorKind, words: &[&str]) {
     let error = load(archive).expect_err("a refusal");
     says(&error, words);
     assert_eq!(error.kind(), kind, "{error}");
+}
+
+/// As torch 2.15 writes `{"a": arange(6), "e": empty(0)}`: the empty record has no data descriptor.
+#[test]
+fn case_001_a_tensor_and_an_empty_one() {
+    let path = fixture("zip/torch-2.15/arange_and_empty.pt");
+    let bytes = std::fs::read(&path).unwrap();
+    let name = b"arange_and_empty/data/1";
+    let header = bytes.windows(name.len()).position(|window| window == name).unwrap() - 30;
+    assert_eq!((&bytes[header..header + 4], &bytes[header + 6..header + 8]), (&b"PK\x03\x04"[..], &[0, 8][..]));
+    let checkpoint = LoadOptions::new().open(&path).unwrap();
+    let (a, e) = (tensor(&checkpoint, "a"), tensor(&checkpoint, "e"));
+    assert_eq!(a.as_slice::<f32>().unwrap(), [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]);
+    assert_eq!((e.shape(), e.storage().key(), e.storage().nbytes()), (&[0][..], "1", 0));
+    assert_eq!(e.as_slice::<f32>().unwrap(), []);
 }
 
 #[test]

@@ -149,7 +149,7 @@ fn indexes_that_lie_are_refused() {
     for (json, words) in [
         (r#"{"weight_map": {"a": "one.bin", "a": "two.bin"}}"#, ["the index", "`a` is there twice"]),
         (r#"{"weight_map": {"a": 1}}"#, ["the index", "expected a string"]),
-        (r#"{"weight_map": 1e999}"#, ["the index", "out of range"]),
+        (r#"{"weight_map": 1e999}"#, ["the index", "JSON"]),
         (r#"{"weight_map": {"a": "one.bin"}"#, ["the index", "EOF"]),
         (r#"{"metadata": {}}"#, ["the index", "no `weight_map`"]),
         ("version https://git-lfs.github.com/spec/v1\noid sha256:12\nsize 3\n", ["the index", "git-lfs"]),
@@ -173,9 +173,9 @@ fn an_empty_index_is_an_empty_state_dict() {
 }
 
 #[test]
-#[cfg(feature = "safetensors")]
 fn shards_may_be_of_any_kind() {
-    for name in ["safetensors_and_pickled_shard", "zip_and_legacy_shards", "legacy_shards"] {
+    let mixed = if cfg!(feature = "safetensors") { "safetensors_and_pickled_shard" } else { "two_shards" };
+    for name in [mixed, "zip_and_legacy_shards", "legacy_shards"] {
         let weights = torch_checkpoint::load_state_dict(fixture("sharded").join(name), "cpu").unwrap();
         assert!(weights.len() > 3, "{name}");
     }

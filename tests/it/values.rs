@@ -301,3 +301,100 @@ pub(crate) fn tensors_in_sets_and_unknown_calls_are_listed() {
     assert_eq!(checkpoint.leaves("").unwrap().not_walked, 1);
     assert_eq!(tensor(&checkpoint, "w").numel(), 2);
 }
+
+/// Python 2 pickles an `OrderedDict` as a call with its pairs: later ones win, as in Python, and tensors count once.
+#[test]
+pub(crate) fn case_061_equal_keys_of_an_ordered_dict_made_of_pairs_are_one_entry() {
+    let pairs = |made: Code| {
+        let items = [list([text("w"), int(1)]), list([text("x"), int(2)]), tuple([text("w"), f32_tensor("0", &[2])])];
+        reduce(made, [list(items)])
+    };
+    for made in [global("collections", "OrderedDict"), global("__builtin__", "dict"), global("collections", "Counter")]
+    {
+        let checkpoint = value(&pairs(made));
+        let keys: Vec<String> = checkpoint.root().entries().map(|(key, _)| key.to_string()).collect();
+        assert_eq!(keys, ["w", "x"]);
+        assert_eq!(checkpoint.tensors().unwrap().len(), 1);
+        assert!(checkpoint.root().get("w").unwrap().as_tensor().is_some());
+    }
+    // One by one, with others made in between.
+    let one_by_one = [
+        vec![op::EMPTY_LIST],
+        list([text("w"), int(1)]),
+        vec![op::APPEND],
+        list([text("x"), int(2)]),
+        vec![op::APPEND],
+        list([text("w"), int(3)]),
+        vec![op::APPEND],
+    ];
+    let checkpoint = value(&reduce(global("collections", "OrderedDict"), [one_by_one.concat()]));
+    assert_eq!((checkpoint.root().len(), checkpoint.root().get("w").unwrap().as_i64()), (Some(2), Some(3)));
+    // What is set later counts too, and what was given is a copy.
+    let given = memo(3, dict([("a", int(1))]));
+    let counter = set_items(reduce(global("collections", "Counter"), [given]), [(text("a"), int(5))]);
+    let checkpoint = value(&tuple([counter, get(3)]));
+    let at = |index| checkpoint.root().get(index).unwrap().get("a").unwrap().as_i64();
+    assert_eq!((at(0_usize), at(1)), (Some(5), Some(1)));
+    let factory = reduce(global("collections", "defaultdict"), [global("__builtin__", "list"), dict([("a", int(1))])]);
+    assert_eq!(value(&factory).root().get("a").unwrap().as_i64(), Some(1));
+    let unhashable = reduce(global("collections", "OrderedDict"), [list([list([list([]), int(1)])])]);
+    says(&refusal(torch_file(&unhashable, &[])), &["(REDUCE)", "list", "cannot hash"]);
+}
+
+/// Protocols 0 and 1 make instances of subclasses of `dict`, `list` and `tuple` with `copyreg._reconstructor`: their paths are
+/// those of protocol 2.
+#[test]
+fn case_058_what_subclasses_of_containers_hold_is_their_own() {
+    let made = |base: &str, held: Code| {
+        reduce(global("copy_reg", "_reconstructor"), [global("run", "Own"), global("__builtin__", base), held])
+    };
+    let weight = || f32_tensor("0", &[2]);
+    let checkpoint = value(&dict([
+        ("dict", made("dict", dict([("w", weight())]))),
+        ("list", made("list", list([weight()]))),
+        ("tuple", made("tuple", tuple([int(1), weight()]))),
+        ("plain", build(made("object", none()), dict([("w", weight())]))),
+        ("text", made("str", text("x"))),
+    ]));
+    let names: Vec<String> = checkpoint.tensors().unwrap().iter().map(|entry| entry.name()).collect();
+    assert_eq!(names, ["dict.w", "list.0", "tuple.1", "plain.w"]);
+    assert_eq!(checkpoint.leaves("").unwrap().not_walked, 0);
+}
+
+/// A call that Python would refuse keeps its arguments: nothing is guessed, nothing is lost.
+#[test]
+fn arguments_that_a_builder_does_not_take_are_kept() {
+    for call in [
+        reduce(global("torch", "Size"), [ints(&[1]), f32_tensor("0", &[2])]),
+        reduce(global("__builtin__", "set"), [list([int(1)]), f32_tensor("0", &[2])]),
+        reduce(global("collections", "OrderedDict"), [list([]), f32_tensor("0", &[2])]),
+        reduce(global("torch", "device"), [text("cuda"), int(0), f32_tensor("0", &[2])]),
+        reduce(global("__builtin__", "complex"), [float(1.0), float(1.0), f32_tensor("0", &[2])]),
+    ] {
+        let checkpoint = value(&tuple([call]));
+        assert_eq!(checkpoint.tensors().unwrap().len(), 1);
+    }
+    let unpacked = reduce_tuple(global("collections", "OrderedDict"), list([f32_tensor("0", &[2])]));
+    says(&refusal(torch_file(&unpacked, &[("0", &[0; 8])])), &["(REDUCE)", "arguments must be a tuple, found list"]);
+}
+
+#[test]
+fn keys_without_a_text_of_their_own_are_named_by_their_class() {
+    let frozen = reduce(global("__builtin__", "frozenset"), [list([int(1)])]);
+    let frozen_opcode = [vec![op::MARK], int(1), vec![0x91]].concat();
+    let storage = StorageId::new("FloatStorage", "0", 2).code();
+    let checkpoint = value(&dict_of([(frozen, int(1)), (frozen_opcode, int(2)), (storage, int(3))]));
+    let names: Vec<String> = checkpoint.leaves("").unwrap().leaves.iter().map(|leaf| leaf.path.join(".")).collect();
+    assert_eq!(names, ["<builtins.frozenset>", "<builtins.frozenset>", "<torch.storage.TypedStorage>"]);
+}
+
+/// A few bytes that ask for a copy of many entries, again and again.
+#[test]
+fn mappings_of_the_same_entries_over_and_over_are_refused() {
+    let many = memo(0, list((0..2000).map(|n| list([int(n), none()]))));
+    let again = memo(1, global("collections", "OrderedDict"));
+    let copies = (0..2000).map(|_| [get(1), get(0), vec![op::TUPLE1, op::REDUCE]].concat());
+    let error = refusal(torch_file(&list([many, again].into_iter().chain(copies)), &[]));
+    says(&error, &["(REDUCE)", "over and over"]);
+    assert_eq!(error.kind(), ErrorKind::Limit);
+}

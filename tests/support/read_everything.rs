@@ -7,7 +7,7 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, EnumAccess, IgnoredAny, MapAccess, SeqAccess, VariantAccess, Visitor};
 use torch_checkpoint::half::{bf16, f16};
-use torch_checkpoint::{Checkpoint, Complex, Element, Error, Float, StateDict, Tensor, Value};
+use torch_checkpoint::{Checkpoint, Complex, Element, Error, ErrorKind, Float, StateDict, Tensor, Value};
 
 /// Everything in a file.
 pub fn read_everything(checkpoint: &Checkpoint) {
@@ -149,7 +149,11 @@ fn read_bytes(tensor: &Tensor) {
     tensor.copy_to(&mut copy).unwrap();
     assert_eq!(*bytes, *copy);
     assert!(tensor.copy_to(&mut vec![0; bytes.len() + 1]).is_err());
-    assert_eq!(*tensor.detach().unwrap().bytes().unwrap(), *bytes);
+    // What can be borrowed may be larger than what may be copied.
+    match tensor.detach() {
+        Ok(copy) => assert_eq!(*copy.bytes().unwrap(), *bytes),
+        Err(error) => assert_eq!(error.kind(), ErrorKind::Limit, "{error}"),
+    }
 }
 
 fn read_as<T: Element>(tensor: &Tensor) -> Result<(), Error> {

@@ -18,6 +18,7 @@ bytes       24 B; 24 B in 3 storages
 device      cuda:1 (3)
 dtype       float32 (3)
 format      zip, version 3, root list
+written by  torch 2.7 or later
 
 other values (1)
   2.1 = 4
@@ -53,6 +54,7 @@ bytes       704 B; 224 B in 5 storages (5 shared)
 device      cpu (14)
 dtype       float32 (14)
 format      zip, version 3, root dict
+written by  torch 2.7 or later
 "
     );
 }

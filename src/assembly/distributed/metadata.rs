@@ -22,8 +22,8 @@ pub(super) struct Metadata<'g> {
 /// One tensor or object.
 pub(super) struct Entry<'g> {
     pub(super) name: &'g str,
-    /// Where it is in the nested object: text for keys, numbers for positions. Its name, if nothing is said.
-    pub(super) path: Vec<Step<'g>>,
+    /// Where it is in the nested object, if anything is said; [`path`] reads it.
+    path: Option<NodeId>,
     pub(super) value: Value<'g>,
 }
 
@@ -83,10 +83,7 @@ pub(super) fn read<'g>(graph: &'g Graph, limits: &Limits) -> Result<Metadata<'g>
         let name = reader.text(name, "a name in `state_dict_metadata`")?;
         let located = |error: Error| error.in_tensor(name);
         let value = reader.value(name, described, &mut places, &mut chunks).map_err(located)?;
-        let path = match paths.get(name) {
-            Some(&path) => reader.path(path).map_err(located)?,
-            None => vec![Step::Key(name)],
-        };
+        let path = paths.get(name).copied();
         entries.push(Entry { name, path, value });
     }
     let left = places.slices.iter().filter(|(_, (_, taken))| !taken).map(|(index, _)| index).min();
@@ -100,6 +97,25 @@ pub(super) fn read<'g>(graph: &'g Graph, limits: &Limits) -> Result<Metadata<'g>
     let version = member("version").and_then(|node| ascii_or_text(graph, node)).unwrap_or_default();
     let version = version.split('.').next().and_then(|major| major.parse().ok()).unwrap_or(0);
     Ok(Metadata { entries, files: places.files, version })
+}
+
+/// Where an entry is in the nested object: text for keys, numbers for positions. Its name, if nothing is said. Read one by
+/// one: all entries can share one long path, which is an error, but not before the second is put in its place.
+///
+/// # Errors
+/// Malformed: neither keys nor positions. Limit: the nesting.
+pub(super) fn path<'g>(graph: &'g Graph, entry: &Entry<'g>, limits: &Limits) -> Result<Vec<Step<'g>>, Error> {
+    let Some(node) = entry.path else { return Ok(vec![Step::Key(entry.name)]) };
+    let malformed = || Error::malformed("its path in `planner_data` is not a tuple of keys and positions");
+    let (Node::Tuple(items) | Node::List(items)) = graph.node(node) else { return Err(malformed()) };
+    let nesting = u64::try_from(items.len()).unwrap_or(u64::MAX);
+    Limits::check("nesting", nesting, u64::try_from(limits.nesting).unwrap_or(u64::MAX))?;
+    let step = |&item: &NodeId| match ascii_or_text(graph, item) {
+        Some(key) => Some(Step::Key(key)),
+        None => graph.as_int(item).and_then(|index| usize::try_from(index).ok()).map(Step::Index),
+    };
+    let path: Option<Vec<_>> = items.iter().map(step).collect();
+    path.filter(|path| !path.is_empty()).ok_or_else(malformed)
 }
 
 /// Where the chunks are, by what they are.
@@ -315,18 +331,5 @@ impl<'g> Reader<'g, '_> {
             }
         }
         Ok(paths)
-    }
-
-    fn path(&self, node: NodeId) -> Result<Vec<Step<'g>>, Error> {
-        let malformed = || Error::malformed("its path in `planner_data` is not a tuple of keys and positions");
-        let (Node::Tuple(items) | Node::List(items)) = self.graph.node(node) else { return Err(malformed()) };
-        let nesting = u64::try_from(items.len()).unwrap_or(u64::MAX);
-        Limits::check("nesting", nesting, u64::try_from(self.limits.nesting).unwrap_or(u64::MAX))?;
-        let step = |&item: &NodeId| match ascii_or_text(self.graph, item) {
-            Some(key) => Some(Step::Key(key)),
-            None => self.graph.as_int(item).and_then(|index| usize::try_from(index).ok()).map(Step::Index),
-        };
-        let path: Option<Vec<_>> = items.iter().map(step).collect();
-        path.filter(|path| !path.is_empty()).ok_or_else(malformed)
     }
 }

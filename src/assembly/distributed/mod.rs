@@ -29,13 +29,14 @@ pub(super) fn assemble(folder: &Folder, file: &str, opening: Opening<'_>) -> Res
     let metadata = metadata::read(&decoded.graph, opening.limits).map_err(|e| e.inside(file))?;
     let mut data = Data::open(folder, &metadata)?;
     let consumed = data.sources.iter().fold(source.len(), |sum, source| sum.saturating_add(source.len()));
+    let path = |entry| metadata::path(&decoded.graph, entry, opening.limits);
     let opening = opening.inner()?;
     let mut gathering = Gathering::new(opening);
     // First all data, then what is made of them: errors have the name of what they are in.
     let mut parts = Vec::new();
     for entry in &metadata.entries {
         let slices = match &entry.value {
-            Value::Object(slice) => std::slice::from_ref(slice).iter().copied().collect::<Vec<_>>(),
+            Value::Object(slice) => vec![*slice],
             Value::Tensor { chunks, .. } => chunks.iter().map(|chunk| chunk.slice).collect(),
         };
         for slice in slices {
@@ -56,7 +57,7 @@ pub(super) fn assemble(folder: &Folder, file: &str, opening: Opening<'_>) -> Res
                 assembled(composer, function, dtype, size, *requires_grad, chunks)?
             }
         };
-        nested.insert(&entry.path, node).map_err(|e| e.in_tensor(entry.name).inside(file))?;
+        path(entry).and_then(|path| nested.insert(&path, node)).map_err(|e| e.in_tensor(entry.name).inside(file))?;
         leaves.push(node);
     }
     let Made { root, texts, in_order } = nested.make(composer)?;
@@ -67,7 +68,7 @@ pub(super) fn assemble(folder: &Folder, file: &str, opening: Opening<'_>) -> Res
                 Step::Key(key) => Ok(texts.get(key).copied().unwrap_or(NodeId::NONE)),
                 Step::Index(index) => composer.int(i64::try_from(index).unwrap_or(i64::MAX)),
             };
-            let path = entry.path.iter().map(step).collect::<Result<Vec<_>, Error>>()?;
+            let path = path(entry)?.iter().map(step).collect::<Result<Vec<_>, Error>>()?;
             composer.list_leaf(&path, leaf)?;
         }
     }

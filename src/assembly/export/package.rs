@@ -7,15 +7,15 @@ use hashbrown::{HashMap, HashSet};
 
 use super::files::add_saved;
 use super::mapping::Mapping;
+use crate::assembly::archive_storages::ArchiveStorages;
 use crate::assembly::gathering::Gathering;
 use crate::assembly::{Assembly, Opening, of_source};
 use crate::container::{Archive, ExportedTensor, Payload, payload_config};
 use crate::error::{Error, ErrorKind, Shown};
 use crate::format::Format;
 use crate::pickle::graph::NodeId;
-use crate::source::{ByteOrder, RecordId, Records};
+use crate::source::RecordId;
 use crate::tensor::{DType, Geometry};
-use crate::torch::{StorageId, StorageSource};
 
 /// The version of the package's form that torch reads.
 const VERSION: &str = "0";
@@ -28,7 +28,7 @@ pub(in crate::assembly) fn assemble(archive: Arc<Archive>, opening: Opening<'_>)
     check_form(&archive)?;
     let mut gathering = Gathering::new(opening);
     let byte_order = archive.byte_order()?;
-    let store = gathering.add_store(PackageStorages { archive: Arc::clone(&archive), byte_order });
+    let store = gathering.add_store(ArchiveStorages::export(Arc::clone(&archive), byte_order));
     let mut package = Package {
         archive: &archive,
         gathering,
@@ -278,26 +278,5 @@ impl Package<'_> {
         let node = self.gathering.composer.made_global(module, name)?;
         self.globals.insert((module, name), node);
         Ok(node)
-    }
-}
-
-/// The records below `data/`, named by folder and file: `weights/weight_0`.
-struct PackageStorages {
-    archive: Arc<Archive>,
-    byte_order: ByteOrder,
-}
-
-impl StorageSource for PackageStorages {
-    fn storage(&self, id: &StorageId<'_>) -> Result<Option<(RecordId, u64)>, Error> {
-        let found = self.archive.find(&format!("data/{}", id.key));
-        Ok(found.map(|record| (record, self.archive.record_len(record))))
-    }
-
-    fn records(&self) -> Arc<dyn Records> {
-        Arc::clone(&self.archive) as Arc<dyn Records>
-    }
-
-    fn byte_order(&self) -> ByteOrder {
-        self.byte_order
     }
 }

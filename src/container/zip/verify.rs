@@ -7,7 +7,7 @@ use zip::read::{ArchiveOffset, Config, ZipArchive};
 use super::Archive;
 use super::directory::Method;
 use crate::container::checksum;
-use crate::error::Error;
+use crate::error::{Error, Shown};
 use crate::source::RecordId;
 
 impl Archive {
@@ -46,12 +46,13 @@ impl Archive {
         // torch's archives begin at byte 0; without this the crate guesses, and guesses wrong for stems of 21 characters.
         let config = Config { archive_offset: ArchiveOffset::Known(0) };
         let other = ZipArchive::with_config(config, Cursor::new(self.source.bytes()))
-            .map_err(|e| differs(&format!("it fails: {e}")))?;
+            .map_err(|e| differs(&format!("it fails: {}", Shown(&e.to_string()))))?;
         if other.has_duplicate_names() || other.len() != self.directory.len() {
             return Err(differs("other records"));
         }
         for (index, id) in self.directory.ids().enumerate() {
-            let entry = other.by_index_data(index).map_err(|e| differs(&format!("it fails: {e}")))?;
+            let entry =
+                other.by_index_data(index).map_err(|e| differs(&format!("it fails: {}", Shown(&e.to_string()))))?;
             let record = self.record(id)?;
             let same = entry.name_raw() == self.directory.raw_name(id)
                 && entry.header_start() == record.header_start

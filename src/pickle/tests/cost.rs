@@ -104,6 +104,29 @@ fn containers_that_stay_empty_own_nothing() {
     assert!(items.windows(2).all(|pair| pair[0] != pair[1]), "each is an object of its own");
 }
 
+/// `OrderedDict(OrderedDict(…[[key, value], …]…))`: each layer would copy all entries.
+#[test]
+fn mappings_of_mappings_do_not_multiply() {
+    let class = b"ccollections\nOrderedDict\n";
+    let mut pairs = b"](".to_vec();
+    for n in 0..200_u8 {
+        pairs.extend([b"](K".as_slice(), &[n], b"K\x01e"].concat());
+    }
+    pairs.push(b'e');
+    let layers = |count: usize| {
+        let open = [class.as_slice(), b"q\x00"].concat();
+        let mut pickle = open.repeat(count);
+        pickle.extend(&pairs);
+        pickle.extend(b"\x85R".repeat(count));
+        pickle.push(b'.');
+        pickle
+    };
+    assert!(decode(&layers(3), &Limits::default()).is_ok());
+    let error = decode(&layers(3000), &Limits::default()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Limit, "{error}");
+    assert!(error.to_string().contains("outgrow"), "{error}");
+}
+
 #[test]
 fn nodes_are_limited() {
     let limits = Limits { nodes: 10, ..Limits::default() };

@@ -99,7 +99,8 @@ fn only_the_chunks_that_a_view_meets_are_read() {
     let mut chunks = three();
     chunks[1].1 = poisoned(&chunks[1].1);
     let (t, wanted) = (assembled(chunks).unwrap(), whole());
-    let views: [fn(&Tensor) -> Result<Tensor, Error>; 8] = [
+    type View = fn(&Tensor) -> Result<Tensor, Error>;
+    let views: [View; 8] = [
         |t| t.narrow(0, 0, 2),
         |t| t.narrow(0, 1, 1)?.transpose(0, 2),
         |t| t.select(0, 1)?.select(0, 2),

@@ -16,6 +16,7 @@ mod float8;
 mod layout;
 mod reading;
 mod storages;
+mod tiling;
 
 const _: () = {
     const fn thread_safe<T: Clone + Send + Sync + 'static>() {}

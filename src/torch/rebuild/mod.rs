@@ -106,7 +106,11 @@ impl<'g, 'm> Rebuilder<'g, 'm> {
 
     pub(super) fn run(mut self) -> Result<Rebuilt, Error> {
         let graph = self.graph;
-        for (node, callable) in graph.calls() {
+        for (node, callable, args) in graph.calls() {
+            if graph.as_tuple(args).is_none() {
+                let what = format!("arguments must be a tuple, found {}; the pickle is damaged", graph.kind_name(args));
+                return Err(in_place(Error::malformed(what), graph, node));
+            }
             if let Some(Meaning::Tensor(rebuild)) = self.meaning(callable)
                 && let Node::Object(object) = graph.node(node)
             {

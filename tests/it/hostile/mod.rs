@@ -10,7 +10,7 @@ mod zip;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use torch_checkpoint::{Checkpoint, Error, Limits, LoadOptions};
+use torch_checkpoint::{Checkpoint, Error, Limits, LoadOptions, ScanOptions};
 
 use crate::read_everything::{one_sentence, read_everything};
 use crate::support::fixtures;
@@ -30,7 +30,7 @@ impl Effort {
     fn places(self, name: &str, len: usize) -> Vec<usize> {
         let wanted = match self {
             Self::Sample => 12,
-            Self::Thorough => 300,
+            Self::Thorough => 100,
         };
         let seed = name.bytes().fold(0_usize, |seed, byte| seed.wrapping_mul(31).wrapping_add(byte.into()));
         let step = len.div_ceil(wanted).max(1);
@@ -48,12 +48,24 @@ fn limits() -> Limits {
 
 /// Opens a file and reads all of it in every way.
 fn survives(what: impl Fn() -> String, bytes: Vec<u8>, verify: bool) -> bool {
+    if bytes.len() % 3 == 0 {
+        scan(&what, &bytes);
+    }
     endures(what, |options| options.verify_checksums(verify).open_bytes(bytes))
 }
 
 /// The same for what a path leads to.
 fn survives_at(what: impl Fn() -> String, path: &Path) -> bool {
     endures(what, |options| options.verify_checksums(true).open(path))
+}
+
+fn scan(what: impl Fn() -> String, bytes: &[u8]) {
+    let start = Instant::now();
+    let named = Named(&what);
+    let report = ScanOptions::new().limits(limits()).scan_bytes(bytes.to_vec());
+    report.errors.iter().for_each(one_sentence);
+    assert!(start.elapsed() < QUICKLY, "{} scanned: {:?}", what(), start.elapsed());
+    std::mem::forget(named);
 }
 
 fn endures(what: impl Fn() -> String, open: impl FnOnce(LoadOptions<'_>) -> Result<Checkpoint, Error>) -> bool {
@@ -73,6 +85,7 @@ fn endures(what: impl Fn() -> String, open: impl FnOnce(LoadOptions<'_>) -> Resu
 struct Named<'w, W: Fn() -> String>(&'w W);
 
 impl<W: Fn() -> String> Drop for Named<'_, W> {
+    #[expect(clippy::print_stderr, reason = "a test that fails")]
     fn drop(&mut self) {
         eprintln!("hostile file: {}", (self.0)());
     }
