@@ -4,15 +4,13 @@
 use super::Report;
 use super::collect::Collected;
 use super::pickles::Sequence;
-use crate::container::{Archive, Kind, Salvaged, archives, find_end, gunzip_into, refusal, salvage, sniff, tar_files};
+use crate::container::{Kind, find_end, gunzip_into, inflate_zlib, refusal, sniff, tar_files};
 use crate::error::{Error, ErrorKind};
 use crate::limits::Limits;
 use crate::source::Source;
 
 /// Containers within containers, byte strings of pickles among them. Honest files have three.
 const NESTING: usize = 8;
-/// How much of a compressed record is looked at before it is worth unpacking.
-const GLANCE: usize = 64 << 10;
 
 /// Records may overlap, and be read in several ways. Honest files are unpacked once, and weights hardly at all.
 const MOST_UNPACKED: u64 = 256;
@@ -102,131 +100,12 @@ impl Digger<'_> {
         }
     }
 
-    fn inside(record: &str, name: &str) -> String {
+    pub(super) fn inside(record: &str, name: &str) -> String {
         if record.is_empty() { name.to_owned() } else { format!("{record}: {name}") }
     }
 
-    /// What looks like an archive and is none, as in weights, is no error unless `is_one`.
-    fn zip(&mut self, source: &Source, record: &str, is_one: bool, depth: usize) {
-        let found = match archives(source.bytes(), self.limits) {
-            Ok(found) => found,
-            Err(error) => return self.out.fail(if record.is_empty() { error } else { error.inside(record) }),
-        };
-        let last = found.last().map_or(0, |&(start, _)| start);
-        if last == 0 {
-            self.archive(source, record, is_one, depth);
-        } else {
-            // Several, one behind the other, or one behind other bytes.
-            let at = |at: usize| u64::try_from(at).unwrap_or(u64::MAX);
-            let mut before = 0;
-            for (start, end) in found {
-                if let Some(gap) = source.slice(at(before)..at(start)).filter(|gap| gap.len() > 0) {
-                    self.archive(&gap, record, false, depth);
-                }
-                if let Some(archive) = source.slice(at(start)..at(end)) {
-                    let name = if start == 0 {
-                        record.to_owned()
-                    } else {
-                        Self::inside(record, &format!("archive at byte {start}"))
-                    };
-                    self.archive(&archive, &name, is_one, depth);
-                }
-                before = end;
-            }
-            if let Some(rest) = source.slice(at(before)..source.len()).filter(|rest| rest.len() > 0) {
-                self.archive(&rest, record, false, depth);
-            }
-        }
-        // What follows the last archive, or all archives, may be pickles.
-        if is_one && let Some(end) = find_end(source.bytes()).and_then(|end| usize::try_from(end).ok()) {
-            self.hunt(source, record, end, depth);
-        }
-    }
-
-    fn archive(&mut self, source: &Source, record: &str, is_one: bool, depth: usize) {
-        let in_record = |error: Error| if record.is_empty() { error } else { error.inside(record) };
-        let entries = match salvage(source.bytes(), self.limits) {
-            Ok(entries) => entries,
-            Err(error) => return self.out.fail(in_record(error)),
-        };
-        let mut archive: Option<&Salvaged> = None;
-        for entry in &entries {
-            // The records of an archive that is a record are found with that one.
-            if !entry.is_listed && archive.is_some_and(|archive| entry.is_within(archive)) {
-                continue;
-            }
-            let name = Self::inside(record, &entry.name);
-            let counts = is_one && entry.is_listed;
-            if counts && entry.is_encrypted {
-                let error = Error::unsupported("the record is encrypted, so that what it holds cannot be told");
-                self.out.fail(error.in_record(&name));
-            }
-            let named_so = counts && !entry.is_encrypted && is_name_of_a_pickle(&entry.name);
-            let wanted = match entry.stored() {
-                _ if named_so => Wanted::Pickle,
-                None => Wanted::Unpacked,
-                Some(_) => Wanted::Anything,
-            };
-            match self.read(source, entry, &name) {
-                Ok(data) if data.bytes().is_empty() => {}
-                Ok(data) => {
-                    if entry.stored().is_some() && data.bytes().starts_with(b"PK\x03\x04") {
-                        archive = Some(entry);
-                    }
-                    self.blob(&data, &name, wanted, depth.saturating_add(1));
-                }
-                Err(error) if counts => self.out.fail(error.in_record(&name)),
-                Err(_) => {}
-            }
-        }
-        if is_one && self.out.errors.is_empty() {
-            // Damage and contradictions; other archives than torch's are none.
-            match Archive::open(source.clone(), self.limits, false) {
-                Err(error) if error.kind() != ErrorKind::NotACheckpoint || entries.is_empty() => {
-                    self.out.fail(in_record(error));
-                }
-                _ => {}
-            }
-        }
-    }
-
-    /// The data of a record, of compressed ones as much as may matter.
-    fn read(&mut self, source: &Source, entry: &Salvaged, name: &str) -> Result<Source, Error> {
-        let at = |at: usize| u64::try_from(at).unwrap_or(u64::MAX);
-        if let Some(range) = entry.stored() {
-            return Ok(source.slice(at(range.start)..at(range.end)).unwrap_or_else(|| Source::from(&[][..])));
-        }
-        let mut most = GLANCE;
-        loop {
-            let (bytes, has_more) = entry.beginning(source.bytes(), most)?;
-            if !has_more || !self.is_worth_more(&bytes, name) {
-                self.unpack(bytes.len())?;
-                return Ok(Source::from(bytes.into_owned()));
-            }
-            most = most.saturating_mul(16);
-            self.unpack(bytes.len())?;
-            Limits::check("decompressed_bytes", at(most), self.limits.decompressed_bytes.saturating_mul(16))?;
-            let allowed = usize::try_from(self.limits.decompressed_bytes).unwrap_or(usize::MAX);
-            most = most.min(allowed.max(GLANCE));
-            if bytes.len() >= most {
-                return Err(Error::limit("the record unpacks to more than `Limits::decompressed_bytes` allows"));
-            }
-        }
-    }
-
-    fn is_worth_more(&self, beginning: &[u8], name: &str) -> bool {
-        let is_container = matches!(
-            sniff(&Source::from(beginning.to_vec())),
-            Kind::Zip | Kind::Gzip | Kind::Tar | Kind::PrefixedZip | Kind::LegacyStream
-        );
-        is_container
-            || is_name_of_a_pickle(name)
-            || beginning.starts_with(NPY)
-            || crate::pickle::trace(beginning, self.limits).ran_out
-    }
-
     /// Counts unpacked bytes.
-    fn unpack(&mut self, bytes: usize) -> Result<(), Error> {
+    pub(super) fn unpack(&mut self, bytes: usize) -> Result<(), Error> {
         let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
         Limits::check("decompressed_bytes", bytes, self.unpacked_left)?;
         self.count_unpacked(bytes);
@@ -255,9 +134,13 @@ impl Digger<'_> {
     fn gzip(&mut self, source: &Source, record: &str, wanted: Wanted, depth: usize) {
         let limits = Limits { decompressed_bytes: self.unpacked_left, ..self.limits.clone() };
         let mut bytes = Vec::new();
-        // What was unpacked before the damage would have been loaded before it was noticed.
-        if let Err(error) = gunzip_into(&mut bytes, source.bytes(), &limits) {
-            self.out.fail(if record.is_empty() { error } else { error.in_record(record) });
+        let done = gunzip_into(&mut bytes, source.bytes(), &limits);
+        // What was unpacked before the damage would have been loaded before it was noticed. Weights that begin as a gzip
+        // file does are none.
+        if let Err(error) = done
+            && (!bytes.is_empty() || matches!(wanted, Wanted::Checkpoint | Wanted::Neighbour))
+        {
+            self.out.fail(if record.is_empty() { error } else { error.inside(record) });
         }
         self.count_unpacked(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
         let wanted = if self.out.errors.is_empty() { unpacked(wanted) } else { Wanted::Unpacked };
@@ -267,7 +150,7 @@ impl Digger<'_> {
     /// Data of `zlib`, as joblib writes them. Whether it was that.
     fn zlib(&mut self, source: &Source, record: &str, wanted: Wanted, depth: usize) -> bool {
         let allowed = usize::try_from(self.unpacked_left).unwrap_or(usize::MAX);
-        let Some((bytes, has_more)) = crate::container::inflate_zlib(source.bytes(), allowed) else { return false };
+        let Some((bytes, has_more)) = inflate_zlib(source.bytes(), allowed) else { return false };
         if has_more {
             self.out.fail(Error::limit("the data unpack to more than `Limits::decompressed_bytes` allows"));
         }
@@ -309,7 +192,7 @@ impl Digger<'_> {
 fn glance(bytes: &[u8]) -> Kind {
     match bytes {
         [b'P', b'K', 3, 4, ..] => Kind::Zip,
-        [0x1f, 0x8b, ..] => Kind::Gzip,
+        [0x1f, 0x8b, 8, 0..=0x1f, ..] => Kind::Gzip,
         [0x80, 0..=5, ..] => Kind::RawPickle,
         _ if bytes.starts_with(NPY) => Kind::Foreign("a numpy array"),
         _ if bytes.get(257..262) == Some(b"ustar") => Kind::Tar,
@@ -322,7 +205,7 @@ fn unpacked(wanted: Wanted) -> Wanted {
     if wanted == Wanted::Anything { Wanted::Unpacked } else { wanted }
 }
 
-const NPY: &[u8] = b"\x93NUMPY";
+pub(super) const NPY: &[u8] = b"\x93NUMPY";
 
 /// The header, and where the data begin.
 fn npy_parts(bytes: &[u8]) -> Option<(&[u8], usize)> {
@@ -339,7 +222,7 @@ fn is_zlib(bytes: &[u8]) -> bool {
     matches!(*bytes, [0x78, level, ..] if u16::from_be_bytes([0x78, level]) % 31 == 0)
 }
 
-fn is_name_of_a_pickle(name: &str) -> bool {
+pub(super) fn is_name_of_a_pickle(name: &str) -> bool {
     let file = name.rsplit('/').next().unwrap_or(name);
     let extension = file.rsplit_once('.').map_or("", |(_, extension)| extension);
     ["pkl", "pickle", "pk", "p"].iter().any(|known| extension.eq_ignore_ascii_case(known))

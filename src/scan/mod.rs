@@ -1,13 +1,16 @@
 //! What would happen if a file were loaded with Python's pickle? Every pickle in the file is followed without running it,
 //! and every name that it mentions is judged by one [table](table).
 
+mod archives;
 mod collect;
 mod dig;
 mod folder;
 mod judge;
 mod name;
 mod pickles;
+mod results;
 mod standard;
+mod states;
 mod table;
 
 use std::fmt;

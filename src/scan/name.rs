@@ -9,6 +9,7 @@ use crate::error::Shown;
 use crate::torch::renamed;
 
 /// A name with what the table says of it.
+#[derive(Clone, Copy)]
 pub(super) struct Name<'n> {
     module: &'n str,
     name: &'n str,
@@ -24,6 +25,11 @@ impl<'n> Name<'n> {
 
     pub(super) fn role(&self) -> Option<Role> {
         self.row.map(|row| row.role)
+    }
+
+    /// Whether what it makes can be called.
+    pub(super) fn makes_functions(&self) -> bool {
+        self.name == "itemgetter"
     }
 
     /// Whether it may be anything.
@@ -114,7 +120,7 @@ fn is_known_use(role: Role, usage: Usage) -> bool {
 
 /// Python's own attributes by which one gets from an object to functions, frames and modules. Others, as `__name__` or
 /// those of the package itself, do not lead anywhere.
-fn leads_everywhere(piece: &str) -> bool {
+pub(super) fn leads_everywhere(piece: &str) -> bool {
     matches!(
         piece,
         "__globals__"
@@ -145,4 +151,70 @@ fn leads_everywhere(piece: &str) -> bool {
             | "gi_frame"
             | "tb_frame"
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::table::Names;
+    use super::*;
+
+    #[test]
+    fn the_listed_names_are_those_of_torch() {
+        let mut names = std::collections::BTreeSet::new();
+        for row in TABLE.iter().filter(|row| row.standing == Standing::Listed) {
+            match row.names {
+                Names::These(these) => names.extend(these.iter().map(|name| (row.module, (*name).to_owned()))),
+                Names::Ending(stems, end) => {
+                    names.extend(stems.iter().map(|stem| (row.module, format!("{stem}{end}"))));
+                }
+                _ => panic!("{row:?} lists names one by one"),
+            }
+        }
+        // torch 2.15: `torch._weights_only_unpickler._get_allowed_globals`.
+        assert_eq!(names.len(), 144);
+        for (module, name) in names {
+            for usage in [Usage::Mentioned, Usage::Made, Usage::Called] {
+                assert_eq!(Name::new(module, &name).judge(usage).0, NameClass::Listed, "{module}.{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn names_of_python_2_are_those_of_python_3() {
+        let class = |module, name| Name::new(module, name).judge(Usage::Called).0;
+        assert_eq!(class("__builtin__", "set"), NameClass::Listed);
+        assert_eq!(class("__builtin__", "unicode"), NameClass::Harmless);
+        assert_eq!(class("exceptions", "KeyError"), NameClass::Harmless);
+        assert_eq!(class("copy_reg", "_reconstructor"), NameClass::Harmless);
+        assert_eq!(class("__builtin__", "reduce"), NameClass::Dangerous);
+        assert_eq!(class("itertools", "imap"), NameClass::Dangerous);
+        assert_eq!(class("numpy.core.multiarray", "scalar"), NameClass::Harmless);
+    }
+
+    #[test]
+    fn every_row_says_why_and_none_hides_another() {
+        for (n, row) in TABLE.iter().enumerate() {
+            assert!(row.reason.len() > 8, "{row:?}");
+            let Names::These(names) = row.names else { continue };
+            for name in names {
+                let module = row.module.trim_end_matches(".*");
+                let first = TABLE.iter().position(|row| row.covers(module, name));
+                assert_eq!(first, Some(n), "{module}.{name} is in an earlier row as well");
+            }
+        }
+    }
+
+    #[test]
+    fn harmful_packages_are_told_by_whole_pieces() {
+        let class = |module, name| Name::new(module, name).judge(Usage::Mentioned).0;
+        assert_eq!(class("requests", "get"), NameClass::Dangerous);
+        assert_eq!(class("requests.sessions", "Session"), NameClass::Dangerous);
+        assert_eq!(class("requestsx", "get"), NameClass::Unknown);
+        assert_eq!(class("pandas", "read_pickle"), NameClass::Dangerous);
+        assert_eq!(class("pandas", "DataFrame"), NameClass::Unknown);
+        assert_eq!(class("pandas.core.frame", "DataFrame"), NameClass::Unknown);
+        assert_eq!(class("pandas.io", "pickle.read_pickle"), NameClass::Dangerous);
+        assert_eq!(class("sh", "ls"), NameClass::Dangerous);
+        assert_eq!(class("shapely", "Point"), NameClass::Unknown);
+    }
 }

@@ -41,6 +41,8 @@ impl Digger<'_> {
             }
             if is_wanted || !trace.is_inert() {
                 self.take(&trace, source, record, sequence.end, depth);
+            } else if expected {
+                self.out.pickles = self.out.pickles.saturating_add(1);
             }
             if let Err(error) = self.step(trace.consumed) {
                 self.out.fail(located(error, record, sequence.end));

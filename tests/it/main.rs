@@ -41,6 +41,7 @@ mod readme;
 mod safetensors;
 #[cfg(feature = "serde-pickle")]
 mod serde_pickle;
+mod scan;
 mod sharded;
 mod sparse;
 mod state_dict;
