@@ -42,6 +42,8 @@
 //! against its storage. There is one `unsafe` block, the memory-mapping; [`Backing::Owned`] and
 //! [`LoadOptions::open_bytes`] are the roads without it, and `default-features = false` builds without it.
 //!
+//! What Python would run is another question, for files that go on to somebody who unpickles them: [`scan()`] answers it.
+//!
 //! # Errors
 //!
 //! One type, [`Error`], which says where (path, record, byte, opcode, tensor) and whose turn it is ([`ErrorKind`]).

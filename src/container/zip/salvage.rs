@@ -238,7 +238,8 @@ fn next_header(locals: &[usize], centrals: &[usize], from: usize) -> Option<usiz
 
 fn shown(raw_name: &[u8]) -> String {
     // The bytes may be a mapped file's: checked on a copy.
-    String::from_utf8_lossy(&raw_name.to_vec()).into_owned()
+    let name = raw_name.to_vec();
+    String::from_utf8(name).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
 }
 
 /// A local header.
@@ -406,7 +407,7 @@ mod tests {
 
     #[test]
     fn damaged_data_give_what_comes_before_the_damage() {
-        let bytes: Vec<u8> = (0..200_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+        let bytes: Vec<u8> = (0..200_000_u32).map(|n| n.wrapping_mul(2_654_435_761).to_be_bytes()[1]).collect();
         let mut archive = ZipBuilder::new().with(Record::new("x", bytes.clone()).deflated()).build();
         let end = archive.len() / 2;
         archive[end..end + 40].fill(0xff);
