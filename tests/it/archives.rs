@@ -56,7 +56,7 @@ fn case_001_a_tensor_and_an_empty_one() {
     let (a, e) = (tensor(&checkpoint, "a"), tensor(&checkpoint, "e"));
     assert_eq!(a.as_slice::<f32>().unwrap(), [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]);
     assert_eq!((e.shape(), e.storage().key(), e.storage().nbytes()), (&[0][..], "1", 0));
-    assert_eq!(e.as_slice::<f32>().unwrap(), []);
+    assert!(e.as_slice::<f32>().unwrap().is_empty());
 }
 
 #[test]
