@@ -43,7 +43,9 @@ impl Tensor {
         self.gathered(&elements, resolve).map(Cow::Owned)
     }
 
-    /// The elements as they lie in the file (or in the memory that a compressed storage was unpacked to). Never copies.
+    /// The elements as they lie in the file (or in the memory that a compressed storage was unpacked to). Never copies. A
+    /// tensor of which a distributed checkpoint holds several chunks is put together for it, once, unless the elements lie
+    /// in a row in one chunk.
     ///
     /// ```
     /// let weights = torch_checkpoint::load_state_dict("fixtures/zip/torch-2.15/wrapped_state_dict.pt", "cpu")?;
