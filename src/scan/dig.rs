@@ -219,7 +219,7 @@ fn npy_parts(bytes: &[u8]) -> Option<(&[u8], usize)> {
 
 /// The two bytes that `zlib` begins with, for deflate with the usual window.
 fn is_zlib(bytes: &[u8]) -> bool {
-    matches!(*bytes, [0x78, level, ..] if u16::from_be_bytes([0x78, level]) % 31 == 0)
+    matches!(*bytes, [0x78, level, ..] if u16::from_be_bytes([0x78, level]).is_multiple_of(31))
 }
 
 pub(super) fn is_name_of_a_pickle(name: &str) -> bool {
