@@ -1,5 +1,5 @@
 //! What would happen if a file were loaded with Python's pickle? Every pickle in the file is followed without running it,
-//! and every name that it mentions is judged by one [table](table).
+//! and every name that it mentions is judged by one [table].
 
 mod archives;
 mod collect;
