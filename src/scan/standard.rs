@@ -49,7 +49,6 @@ const INSTALLERS: [&str; 6] = ["pip", "setuptools", "pkg_resources", "wheel", "_
 /// sorted. Python 3 itself still maps names of Python 2 to its own when it reads protocols 0 to 2 (`commands.getoutput` is
 /// `subprocess.getoutput`).
 #[rustfmt::skip]
-#[rustfmt::skip]
 const STANDARD_LIBRARY: [&str; 481] = [
     "BaseHTTPServer", "Bastion", "CGIHTTPServer", "Canvas", "Carbon", "ColorPicker", "ConfigParser", "Cookie",
     "Dialog", "DocXMLRPCServer", "EasyDialogs", "FCNTL", "FileDialog", "FixTk", "FrameWork", "HTMLParser", "MacOS",
