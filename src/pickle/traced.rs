@@ -201,17 +201,35 @@ impl<'p> Trace<'p> {
         }
     }
 
-    /// The byte strings, and the texts that begin as a pickle would if its bytes were characters: each with its place
-    /// in the pickle.
-    pub(crate) fn data(&self) -> impl Iterator<Item = (Item, usize)> {
-        (0_u32..).zip(&self.items).filter_map(|(index, stored)| match *stored {
-            Stored::Bytes { start, .. } => Some((Item(index), start as usize)),
-            Stored::Text { start, form: TextForm::Python2, .. } => Some((Item(index), start as usize)),
-            Stored::Text { start, .. } if self.pickle.get(start as usize..)?.starts_with(&[0xc2, 0x80]) => {
-                Some((Item(index), start as usize))
+    /// The byte strings, and the texts that may begin as containers do if their characters are bytes.
+    pub(crate) fn data(&self) -> impl Iterator<Item = Item> {
+        (0_u32..).zip(&self.items).filter_map(|(index, stored)| {
+            let is_data = match *stored {
+                Stored::Bytes { .. } => true,
+                Stored::Text { start, form, .. } => {
+                    let written = self.pickle.get(start as usize..).unwrap_or_default();
+                    match form {
+                        TextForm::Python2 | TextForm::Quoted => true,
+                        TextForm::Utf8 => {
+                            matches!(written, [0xc2, 0x80, ..] | [b'P', b'K', 3, 4, ..] | [0x1f, 0xc2, 0x8b, ..])
+                        }
+                        TextForm::RawUnicodeEscape => matches!(written, [0x80 | b'\\' | b'P' | 0x1f, ..]),
+                    }
+                }
+                _ => false,
+            };
+            is_data.then_some(Item(index))
+        })
+    }
+
+    /// Where the bytes of a text or byte string lie in the pickle.
+    pub(crate) fn place(&self, item: Item) -> Option<std::ops::Range<usize>> {
+        match self.stored(item) {
+            Stored::Bytes { start, len } | Stored::Text { start, len, .. } => {
+                Some(start as usize..(start as usize).saturating_add(len as usize))
             }
             _ => None,
-        })
+        }
     }
 
     /// A text that is written in the pickle, if it is short enough for a name.
@@ -242,17 +260,17 @@ impl<'p> Trace<'p> {
             Stored::Bytes { start, len } | Stored::Text { start, len, form: TextForm::Python2 } => {
                 self.written(start, len)
             }
+            Stored::Text { start, len, form: TextForm::Quoted } => {
+                literal::quoted_string(&self.written(start, len)?).ok()
+            }
             Stored::Text { .. } => self.any_text(item)?.chars().map(|c| u8::try_from(u32::from(c)).ok()).collect(),
             _ => None,
         }
     }
 
-    /// The length of a byte string, if its bytes are those of the pickle.
-    pub(crate) fn stored_len(&self, item: Item) -> Option<usize> {
-        match self.stored(item) {
-            Stored::Bytes { len, .. } | Stored::Text { len, form: TextForm::Python2, .. } => Some(len as usize),
-            _ => None,
-        }
+    /// Whether the bytes are those of the pickle.
+    pub(crate) fn is_verbatim(&self, item: Item) -> bool {
+        matches!(self.stored(item), Stored::Bytes { .. } | Stored::Text { form: TextForm::Python2, .. })
     }
 
     /// A copy: the bytes may be a mapped file's.

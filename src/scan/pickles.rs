@@ -1,5 +1,6 @@
 //! The pickles in a piece of data: at its beginning, one behind the other, in its byte strings, and hidden behind other bytes.
 
+use hashbrown::HashSet;
 use memchr::memchr_iter;
 
 use super::Finding;
@@ -7,7 +8,7 @@ use super::collect::Collected;
 use super::dig::{Digger, Wanted};
 use super::judge::judge;
 use crate::error::Error;
-use crate::pickle::{Trace, trace};
+use crate::pickle::{Item, Seen, Trace, begins_with_opcode, trace};
 use crate::source::Source;
 
 /// How far the pickles at the beginning of some data reach.
@@ -92,26 +93,33 @@ impl Digger<'_> {
         if let Some((at, opcode)) = trace.refused_opcode {
             out.refuse_opcode(record, offset(u64::try_from(at).unwrap_or(u64::MAX)), opcode);
         }
-        for (item, start) in trace.data() {
-            let start = base.saturating_add(start);
-            let Some(data) = self.data(trace, source, item, start) else { continue };
-            if may_hold_a_pickle(data.bytes()) {
+        let encoded = trace.calls.iter().filter_map(|call| encoded_text(trace, call.callable, call.args));
+        let mut seen = HashSet::new();
+        for item in trace.data().chain(encoded).filter(|&item| seen.insert(item)) {
+            let Some(place) = trace.place(item) else { continue };
+            let start = base.saturating_add(place.start);
+            let data = if trace.is_verbatim(item) {
+                let at = |at: usize| u64::try_from(at).unwrap_or(u64::MAX);
+                source.slice(at(start)..at(start.saturating_add(place.len())))
+            } else {
+                trace.bytes(item).map(Source::from)
+            };
+            if let Some(data) = data.filter(|data| may_hold_a_pickle(data.bytes())) {
                 let place =
                     if record.is_empty() { format!("bytes at {start}") } else { format!("{record}: bytes at {start}") };
                 self.blob(&data, &place, Wanted::Anything, depth.saturating_add(1));
             }
         }
     }
+}
 
-    /// The contents of a byte string: where they lie in the source, or decoded.
-    fn data(&self, trace: &Trace<'_>, source: &Source, item: crate::pickle::Item, start: usize) -> Option<Source> {
-        match trace.stored_len(item) {
-            Some(len) => {
-                let start = u64::try_from(start).ok()?;
-                source.slice(start..start.checked_add(u64::try_from(len).ok()?)?)
-            }
-            None => trace.bytes(item).map(Source::from),
+/// The text that `_codecs.encode` is given: so protocols 0 to 2 write byte strings.
+fn encoded_text(trace: &Trace<'_>, callable: Item, args: Item) -> Option<Item> {
+    match (trace.see(callable), trace.see(args)) {
+        (Seen::Global(mention), Seen::Group(&[text, ..], _)) if trace.names(mention) == Some(("_codecs", "encode")) => {
+            Some(text)
         }
+        _ => None,
     }
 }
 
@@ -125,8 +133,7 @@ const SHORTEST: usize = 6;
 
 fn may_hold_a_pickle(bytes: &[u8]) -> bool {
     const CONTAINERS: [&[u8]; 3] = [b"PK\x03\x04", b"\x1f\x8b", b"\x93NUMPY"];
-    bytes.len() >= SHORTEST
-        && (CONTAINERS.iter().any(|mark| bytes.starts_with(mark)) || crate::pickle::begins_with_opcode(bytes))
+    bytes.len() >= SHORTEST && (CONTAINERS.iter().any(|mark| bytes.starts_with(mark)) || begins_with_opcode(bytes))
 }
 
 fn located(error: Error, record: &str, base: usize) -> Error {

@@ -7,7 +7,7 @@ mod encodings;
 use crate::pickle_builder::{Code, dict, f32_tensor, f32s, ordered_dict, pickle, reduce, text};
 use crate::support::{fixtures, open};
 use crate::zip_builder::torch_archive;
-use torch_checkpoint::{NameClass, Report, ScanOptions, Usage, Verdict, scan};
+use torch_checkpoint::{LoadOptions, NameClass, Report, ScanOptions, Usage, Verdict, scan};
 
 fn scanned(bytes: impl Into<Vec<u8>>) -> Report {
     ScanOptions::new().scan_bytes(bytes.into())
@@ -98,6 +98,27 @@ fn no_fixture_is_dangerous_and_plain_ones_are_safe() {
         }
     }
     assert!(safe > 5, "{safe}");
+}
+
+/// The scan follows pickles with a machine of its own; it must see what the loader's sees.
+#[test]
+fn every_name_of_every_fixture_is_found() {
+    let mut checked = 0;
+    for report in scan(fixtures()) {
+        let path = report.path.as_ref().unwrap();
+        let Ok(checkpoint) = LoadOptions::new().open(path) else { continue };
+        // What stands for a folder.
+        if path.ends_with(".metadata") || path.extension().is_some_and(|extension| extension == "json") {
+            continue;
+        }
+        for global in checkpoint.globals() {
+            let full = format!("{}.{}", global.module, global.name);
+            let found = report.findings.iter().any(|finding| finding.global == full);
+            assert!(found, "{}: {full} is not among {:?}", path.display(), report.findings);
+            checked += 1;
+        }
+    }
+    assert!(checked > 3_000, "{checked}");
 }
 
 /// What the loader makes of a name must not contradict what the scan says of it.

@@ -5,6 +5,7 @@
 mod answers;
 mod large;
 mod people;
+mod scan;
 mod usage;
 mod verify;
 

@@ -14,6 +14,7 @@ fn wrong_usage_is_2() {
         &["show", "--map-location", "cuda:x", &file],
         &["show", "--map-location", "cuda:0=", &file],
         &["verify"],
+        &["scan"],
     ] {
         let output = run(args);
         assert_eq!(output.status.code(), Some(2), "{args:?}");
@@ -25,7 +26,7 @@ fn wrong_usage_is_2() {
 
 #[test]
 fn help_and_version_are_printed() {
-    for args in [&["--help"][..], &["show", "--help"], &["verify", "--help"], &["--version"]] {
+    for args in [&["--help"][..], &["show", "--help"], &["verify", "--help"], &["scan", "--help"], &["--version"]] {
         let output = run(args);
         assert!(output.status.success() && output.stderr.is_empty(), "{args:?}");
         assert!(String::from_utf8(output.stdout).unwrap().contains("checkpoint"));
@@ -49,7 +50,7 @@ fn a_name_cannot_steer_the_terminal() {
 fn the_working_directory_stays_empty() {
     let empty = tempdir("stays_empty");
     let file = std::fs::canonicalize(fixtures().join("zip/torch-2.15/tied.pt")).unwrap();
-    for args in [&["show", "--json", "--sha256"][..], &["show"], &["verify"]] {
+    for args in [&["show", "--json", "--sha256"][..], &["show"], &["verify"], &["scan"], &["scan", "--json"]] {
         let output = command().args(args).arg(&file).current_dir(&empty).output().unwrap();
         assert!(output.status.success());
     }

@@ -1,6 +1,6 @@
 //! Which names are called, by whom, and what is done to objects behind their backs.
 
-use super::{assert_dangerous, assert_verdict, call, global, scanned, state_dict};
+use super::{PAYLOAD, assert_dangerous, assert_verdict, call, global, scanned, state_dict};
 use crate::pickle_builder::{
     Code, StorageId, bool, build, bytes, dict, get, int, list, memo, none, object, persistent, pickle, reduce,
     reduce_tuple, text, tuple,
@@ -276,6 +276,11 @@ fn persistent_ids_may_stand_for_classes() {
 #[test]
 fn pickles_in_byte_strings_are_read() {
     let inner = pickle(&call());
+    // UNICODE, with every character escaped.
+    let raw_unicode = |data: &[u8]| {
+        let escaped: String = data.iter().map(|byte| format!("\\u{byte:04x}")).collect();
+        format!("V{escaped}\n").into_bytes()
+    };
     let load = |data: Code| reduce(global("torch.storage", "_load_from_bytes"), [data]);
     let latin1 = |data: &[u8]| {
         let characters: String = data.iter().map(|&byte| char::from(byte)).collect();
@@ -285,6 +290,8 @@ fn pickles_in_byte_strings_are_read() {
         ("a value", dict([("x", bytes(&inner))])),
         ("a storage", load(bytes(&inner))),
         ("a storage of protocol 2", load(latin1(&inner))),
+        ("a storage of protocol 0", load(reduce(global("_codecs", "encode"), [raw_unicode(PAYLOAD), text("latin1")]))),
+        ("a string of Python 2", [&b"S'c\\x6fs\\nsystem\\n(S\\'ls\\'\\ntR.'\n"[..]].concat()),
         ("two deep", load(bytes(&pickle(&load(bytes(&inner)))))),
         ("bytes that a call makes", load(reduce(global("builtins", "bytes"), [list([int(1)])]))),
     ] {
