@@ -268,7 +268,8 @@ impl Tensor {
     }
 
     pub(super) fn resolve(&self) -> Result<Option<Resolve>, Error> {
-        Resolve::of(self.dtype, self.marks)
+        // Of no elements there is nothing to resolve, whatever the dtype.
+        if self.numel() == 0 { Ok(None) } else { Resolve::of(self.dtype, self.marks) }
     }
 
     /// How many numbers a cast gives.
