@@ -51,6 +51,7 @@
 //! # Features
 //!
 //! * `mmap` (default): memory-map files. Without it they are read into memory.
+//! * `safetensors` (default): read safetensors files. Without it they are refused with a word about that.
 //! * `serde-pickle` (default): `Value::to_serde_pickle`, values as the ecosystem's owned pickle values.
 
 #[cfg(doctest)]

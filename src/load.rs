@@ -23,6 +23,10 @@ use crate::torch::Program;
 /// 5. Otherwise it is an error that lists the candidates; choose with [`LoadOptions::key`], or take every tensor with
 ///    [`LoadOptions::flatten`].
 ///
+/// `path` may be a folder: one of Hugging Face shards with their index (or the index itself), a distributed checkpoint
+/// (`torch.distributed.checkpoint`), or one in which exactly one file is a checkpoint. Several files then are one state
+/// dict; what is not clear is an error that says what the folder holds.
+///
 /// # Errors
 /// The file cannot be read, is no checkpoint, is damaged, or holds no state dict or several; see
 /// [`ErrorKind`](crate::ErrorKind).
@@ -33,6 +37,12 @@ use crate::torch::Program;
 /// for (name, tensor) in &weights {
 ///     println!("{name}: {} {:?} on {}, saved on {}", tensor.dtype(), tensor.shape(), tensor.device(), tensor.location());
 /// }
+///
+/// // Two shards and their index; and what two ranks saved of the same tensors, put together.
+/// let shards = torch_checkpoint::load_state_dict("fixtures/sharded/two_shards", "cpu")?;
+/// let ranks = torch_checkpoint::LoadOptions::new().flatten().load_state_dict("fixtures/distributed/torch-2.15/two_ranks")?;
+/// let rows = ranks["model.rows"].narrow(0, 3, 2)?.to_vec::<f32>()?; // reads no more than the second rank's file
+/// # assert_eq!((shards.len(), rows.len()), (7, 6));
 /// # Ok::<(), torch_checkpoint::Error>(())
 /// ```
 pub fn load_state_dict<'a>(
@@ -164,7 +174,8 @@ impl<'a> LoadOptions<'a> {
         dict.map_err(|e| checkpoint.in_path(e))
     }
 
-    /// Opens the file: everything in it, with [`key`](Self::key) and [`flatten`](Self::flatten) left aside.
+    /// Opens the file: everything in it, with [`key`](Self::key) and [`flatten`](Self::flatten) left aside. A folder opens as
+    /// [`load_state_dict`] says.
     ///
     /// # Errors
     /// The file cannot be read, is no checkpoint, or is damaged.

@@ -1,4 +1,4 @@
-//! Pickles that torch did not write: `pickle.dump(state_dict)`. Their storages are [nested] streams.
+//! Pickles that torch did not write: `pickle.dump(state_dict)`. Their storages are nested streams (`super::nested`).
 
 use super::{Assembly, Opening, nested};
 use crate::error::Error;

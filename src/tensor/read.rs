@@ -43,7 +43,9 @@ impl Tensor {
         self.gathered(&elements, resolve).map(Cow::Owned)
     }
 
-    /// The elements as they lie in the file (or in the memory that a compressed storage was unpacked to). Never copies.
+    /// The elements as they lie in the file (or in the memory that a compressed storage was unpacked to). Never copies. A
+    /// tensor of which a distributed checkpoint holds several chunks is put together for it, once, unless the elements lie
+    /// in a row in one chunk.
     ///
     /// ```
     /// let weights = torch_checkpoint::load_state_dict("fixtures/zip/torch-2.15/wrapped_state_dict.pt", "cpu")?;
@@ -266,7 +268,8 @@ impl Tensor {
     }
 
     pub(super) fn resolve(&self) -> Result<Option<Resolve>, Error> {
-        Resolve::of(self.dtype, self.marks)
+        // Of no elements there is nothing to resolve, whatever the dtype.
+        if self.numel() == 0 { Ok(None) } else { Resolve::of(self.dtype, self.marks) }
     }
 
     /// How many numbers a cast gives.

@@ -195,6 +195,10 @@ pub(crate) fn case_069_conjugate_and_negative_views_are_resolved() {
     assert_eq!(values("both"), [z(-1.0, 2.0), z(3.0, 0.0)]);
     assert_eq!(tensor(&checkpoint, "imag").to_vec::<f32>().unwrap(), [-2.0, 0.0]);
     assert_eq!(tensor(&checkpoint, "imag").cast::<f64>().unwrap(), [-2.0, 0.0]);
+    // torch asks only whether the key is there.
+    let call = TensorCall { metadata: Some(dict([("conj", bool(false))])), ..TensorCall::new(&storage, &[2]) };
+    let flagged = open(torch_file(&dict([("w", call.code())]), &[("0", &f32s(&[1.0, 2.0, -3.0, 0.0]))]));
+    assert!(tensor(&flagged, "w").is_conj());
     let conj = tensor(&checkpoint, "conj");
     assert!(conj.is_conj() && !conj.is_neg() && matches!(conj.bytes().unwrap(), Cow::Owned(_)));
     says(&conj.as_slice::<Complex<f32>>().unwrap_err(), &["conjugated", "to_vec"]);

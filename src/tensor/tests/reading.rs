@@ -176,6 +176,9 @@ fn negatives_follow_torch() {
             format!("the file marks this tensor as negated, but torch has no negative of {dtype}")
         );
     }
+    // Of no elements there is nothing to negate.
+    let nothing = marked(&storage(vec![1]), DType::Float8E5M2, &[0], &[1], 0, neg).unwrap();
+    assert_eq!(nothing.bytes().unwrap(), [0_u8; 0].as_slice());
     // A real number is its own conjugate, and borrowed as ever.
     let marks = Marks { conj: true, ..Marks::default() };
     let real = marked(&storage(bytes_of(&[1_f32])), DType::Float32, &[1], &[1], 0, marks).unwrap();

@@ -41,8 +41,10 @@ impl<'g> Rebuilder<'g, '_> {
         };
         for &(key, value) in entries {
             match ascii_or_text(self.graph, key) {
-                Some("conj") => marks.conj = self.flag(value)?,
-                Some("neg") => marks.neg = self.flag(value)?,
+                // torch writes True, and asks only whether the key is there (`setTensorMetadata` in
+                // torch/csrc/jit/serialization/pickler.h).
+                Some("conj") => marks.conj = self.flag(value).map(|_| true)?,
+                Some("neg") => marks.neg = self.flag(value).map(|_| true)?,
                 // Backends may add more; torch ignores what it does not know.
                 _ => {}
             }

@@ -48,7 +48,7 @@ fn limits() -> Limits {
 
 /// Opens a file and reads all of it in every way.
 fn survives(what: impl Fn() -> String, bytes: Vec<u8>, verify: bool) -> bool {
-    if bytes.len() % 3 == 0 {
+    if bytes.len().is_multiple_of(3) {
         scan(&what, &bytes);
     }
     endures(what, |options| options.verify_checksums(verify).open_bytes(bytes))
