@@ -1,6 +1,7 @@
 //! Pickles that `pickle.dump` wrote, with nested legacy streams in them, and files compressed with gzip (cases 6 and 13).
 
 use std::io::Write as _;
+use std::sync::OnceLock;
 
 use torch_checkpoint::{ErrorKind, Format, Limits, LoadOptions};
 
@@ -62,7 +63,8 @@ fn case_013_nested_streams_are_storages() {
 fn case_013_streams_are_borrowed_where_they_lie() {
     let values: Vec<f32> = (0..2000_u16).map(f32::from).collect();
     let root = dict([("w", over(load_from_bytes(long_bytes(&stream(&values))), 2000))]);
-    let bytes: &'static [u8] = pickle(&root).leak();
+    static BYTES: OnceLock<Vec<u8>> = OnceLock::new();
+    let bytes: &'static [u8] = BYTES.get_or_init(|| pickle(&root));
     let checkpoint = LoadOptions::new().open_bytes(bytes).unwrap();
     let w = tensor(&checkpoint, "w");
     let read = w.bytes().unwrap();
