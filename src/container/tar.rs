@@ -30,8 +30,6 @@ pub(crate) struct TarMembers {
 /// Malformed: a damaged header, a member that reaches beyond the file or comes twice, links and other odd members. Not a
 /// checkpoint: a tar file of something else. Limit: too many members.
 pub(crate) fn tar_members(source: &Source, limits: &Limits) -> Result<TarMembers, Error> {
-    // The crate's messages quote the file.
-    let damaged = |error: IoError| Error::malformed(format!("the tar file is damaged: {}", Shown(&error.to_string())));
     let mut archive = Archive::new(Cursor::new(source.bytes()));
     let mut found: [Option<Source>; 3] = [None, None, None];
     let (mut count, mut end) = (0_u64, 0_u64);
@@ -102,7 +100,6 @@ pub(crate) fn tar_members(source: &Source, limits: &Limits) -> Result<TarMembers
 /// # Errors
 /// Malformed: a damaged header; what stands before it was given. Limit: too many members.
 pub(crate) fn tar_files(source: &Source, limits: &Limits, each: &mut dyn FnMut(&str, &Source)) -> Result<(), Error> {
-    let damaged = |error: IoError| Error::malformed(format!("the tar file is damaged: {error}"));
     let mut archive = Archive::new(Cursor::new(source.bytes()));
     let mut count = 0_u64;
     for entry in archive.entries_with_seek().map_err(damaged)? {
@@ -133,4 +130,9 @@ fn describe(kind: EntryType) -> &'static str {
         EntryType::GNUSparse => "a sparse file",
         _ => "of an unknown kind",
     }
+}
+
+/// The messages of the crate quote the file.
+fn damaged(error: IoError) -> Error {
+    Error::malformed(format!("the tar file is damaged: {}", Shown(&error.to_string())))
 }
