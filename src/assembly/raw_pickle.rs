@@ -1,6 +1,6 @@
 //! Pickles that torch did not write: `pickle.dump(state_dict)`. Their storages are nested streams (`super::nested`).
 
-use super::{Assembly, Opening, nested};
+use super::{Assembly, Opening, legacy, nested};
 use crate::error::Error;
 use crate::format::Format;
 use crate::pickle::graph::{Graph, Node};
@@ -38,6 +38,10 @@ pub(super) fn assemble(source: &Source, opening: Opening<'_>) -> Result<Assembly
 /// A number with more pickles behind it is a legacy stream that begins with another number than torch's.
 fn refuse_lone_number(graph: &Graph, behind: &[u8]) -> Result<(), Error> {
     match graph.node(graph.root()) {
+        // Damaged in front of it, or spelled as torch does not.
+        Node::BigInt(number) if *number == legacy::MAGIC => Err(Error::malformed(
+            "the file begins with torch's magic number, but not as a legacy checkpoint does: it is damaged",
+        )),
         Node::Int(_) | Node::BigInt(_) if matches!(behind, [0x80, 0..=5, ..] | [b'I' | b'L' | b'(', ..]) => {
             Err(Error::malformed(
                 "the file is built like a legacy checkpoint, but its magic number is wrong: it is damaged or no checkpoint",
@@ -61,6 +65,8 @@ mod tests {
         };
         assert!(open(b"\x80\x02K\x07.").is_ok());
         assert!(open(b"\x80\x02K\x07.garbage").is_ok());
+        let error = open(b"\x80\x04(\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.F").unwrap_err();
+        assert!(error.to_string().contains("magic number"), "{error}");
         let error = open(b"\x80\x02K\x07.\x80\x02M\xe9\x03.").unwrap_err();
         assert!(error.to_string().contains("magic number"), "{error}");
     }

@@ -24,6 +24,7 @@ mod architecture;
 mod archives;
 mod deserialize;
 mod devices;
+mod differential;
 mod distributed;
 mod findings;
 mod folders;
@@ -35,6 +36,7 @@ mod legacy_again;
 mod limits;
 mod oracle;
 mod programs;
+mod random_graphs;
 mod raw_pickle;
 mod readme;
 #[cfg(feature = "safetensors")]

@@ -28,7 +28,7 @@ const LOADED: &[&str] = &[
     "distributed",
 ];
 
-type Object = HashMap<String, Box<RawValue>>;
+pub(crate) type Object = HashMap<String, Box<RawValue>>;
 
 /// Fixtures below a folder with their answers: files, and folders that are one checkpoint. A file without an answer, or an
 /// answer without its file, fails.
@@ -65,7 +65,7 @@ fn needs_safetensors(case: &Path) -> bool {
 }
 
 /// Everything that is different from the answer.
-fn differences(answer: &Object, checkpoint: &Checkpoint) -> Vec<String> {
+pub(crate) fn differences(answer: &Object, checkpoint: &Checkpoint) -> Vec<String> {
     let listing = checkpoint.leaves("").unwrap();
     if answer.get("may").is_some() {
         // torch's own answer needs its code: another one is right too, but no tensor may be lost.
