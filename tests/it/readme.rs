@@ -19,6 +19,9 @@ fn every_container_of_the_table_loads_with_one_call() {
         .collect();
     let mut formats = Vec::new();
     for (container, example) in &rows {
+        if cfg!(not(feature = "safetensors")) && *container == "safetensors" {
+            continue;
+        }
         let path = fixture(example);
         let weights = load_state_dict(&path, "cpu").unwrap_or_else(|error| panic!("{container}: {error}"));
         assert!(!weights.is_empty(), "{container}");
@@ -27,6 +30,10 @@ fn every_container_of_the_table_loads_with_one_call() {
             assert!(tensor.bytes().is_ok(), "{container}: {name}");
         }
         formats.push(LoadOptions::new().open(path).unwrap().format());
+    }
+    if cfg!(not(feature = "safetensors")) {
+        assert_eq!(formats.len(), 10);
+        return;
     }
     use Format::*;
     // The fifth is a stream that was compressed.
