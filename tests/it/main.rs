@@ -24,7 +24,6 @@ mod architecture;
 mod archives;
 mod deserialize;
 mod devices;
-mod differential;
 mod distributed;
 mod findings;
 mod folders;
