@@ -16,6 +16,10 @@ use crate::tar_builder::{TarBuilder, place};
 struct Class {
     dtype: DType,
     prefix: &'static str,
+    #[cfg_attr(
+        not(feature = "safetensors"),
+        allow(dead_code, reason = "names a dtype in a container that is not read")
+    )]
     safetensors: &'static str,
 }
 
