@@ -342,6 +342,10 @@ pub(crate) fn case_082_tensors_of_old_versions() {
         assert!(!t.requires_grad());
     }
     assert_eq!(tensor(&checkpoint, "base").as_slice::<f32>().unwrap(), values);
+    for state in [int(7), text("x"), list([])] {
+        let damaged = build(reduce(global("torch", "DoubleTensor"), []), state);
+        says(&refusal(torch_file(&dict([("w", damaged)]), &[])), &["`w`", "a tensor's state is a", "not a tuple"]);
+    }
 }
 
 #[test]

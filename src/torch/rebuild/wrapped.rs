@@ -75,9 +75,14 @@ impl<'g> Rebuilder<'g, '_> {
     ) -> Result<Tensor, Stop> {
         let mut result = made;
         for &state in object.map(|object| object.states).unwrap_or_default() {
-            let Node::Tuple(items) = self.graph.node(state) else {
+            let items = match self.graph.node(state) {
+                Node::Tuple(items) => items,
                 // Attributes of the instance.
-                continue;
+                Node::None | Node::Dict(_) | Node::Object(_) => continue,
+                _ => {
+                    let what = format!("a tensor's state is a {}, not a tuple", self.graph.kind_name(state));
+                    return Err(Error::malformed(what).into());
+                }
             };
             result = Some(match *items {
                 [storage, offset, size, stride] => {
