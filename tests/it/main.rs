@@ -24,6 +24,7 @@ mod architecture;
 mod archives;
 mod deserialize;
 mod devices;
+mod differential;
 mod distributed;
 mod findings;
 mod folders;
