@@ -3,10 +3,10 @@
 use super::{Assembly, Opening, legacy, nested};
 use crate::error::Error;
 use crate::format::Format;
-use crate::pickle::graph::{Graph, Node};
+use crate::pickle::graph::{Graph, Node, NodeId};
 use crate::pickle::{self, Decoded};
 use crate::source::Source;
-use crate::torch::Stores;
+use crate::torch::{Stores, ascii_or_text};
 
 /// Opens a pickle; whatever follows it is not looked at.
 pub(super) fn assemble(source: &Source, opening: Opening<'_>) -> Result<Assembly, Error> {
@@ -15,7 +15,7 @@ pub(super) fn assemble(source: &Source, opening: Opening<'_>) -> Result<Assembly
     let len = u64::try_from(pickle::measure(bytes, opening.limits)?).unwrap_or(u64::MAX);
     let stable = source.stable(0..len).unwrap_or_default();
     let Decoded { graph, consumed } = pickle::decode(&stable, opening.limits)?;
-    refuse_lone_number(&graph, bytes.get(consumed..).unwrap_or_default())?;
+    refuse_damaged_stream(&graph, bytes.get(consumed..).unwrap_or_default())?;
     let consumed = u64::try_from(consumed).unwrap_or(u64::MAX);
     // The protocol; those before 2 do not say theirs.
     let protocol = match bytes {
@@ -35,8 +35,9 @@ pub(super) fn assemble(source: &Source, opening: Opening<'_>) -> Result<Assembly
     nested::resolve(assembly, source, opening)
 }
 
-/// A number with more pickles behind it is a legacy stream that begins with another number than torch's.
-fn refuse_lone_number(graph: &Graph, behind: &[u8]) -> Result<(), Error> {
+/// Legacy streams that are damaged at the beginning: a number with more pickles behind it, torch's own number in another
+/// form, or what comes after it.
+fn refuse_damaged_stream(graph: &Graph, behind: &[u8]) -> Result<(), Error> {
     match graph.node(graph.root()) {
         // Damaged in front of it, or spelled as torch does not.
         Node::BigInt(number) if *number == legacy::MAGIC => Err(Error::malformed(
@@ -47,8 +48,17 @@ fn refuse_lone_number(graph: &Graph, behind: &[u8]) -> Result<(), Error> {
                 "the file is built like a legacy checkpoint, but its magic number is wrong: it is damaged or no checkpoint",
             ))
         }
+        // What torch writes in third place; the weights would come behind it.
+        Node::Dict(entries) if is_facts(graph, entries) => Err(Error::malformed(
+            "the file begins with the facts about the writer of a legacy checkpoint, and not with its magic number: it is damaged",
+        )),
         _ => Ok(()),
     }
+}
+
+fn is_facts(graph: &Graph, entries: &[(NodeId, NodeId)]) -> bool {
+    let has = |name| entries.iter().any(|&(key, _)| ascii_or_text(graph, key) == Some(name));
+    entries.len() <= 4 && has("protocol_version") && has("little_endian") && has("type_sizes")
 }
 
 #[cfg(test)]
@@ -65,6 +75,8 @@ mod tests {
         };
         assert!(open(b"\x80\x02K\x07.").is_ok());
         assert!(open(b"\x80\x02K\x07.garbage").is_ok());
+        let facts = b"\x80\x03\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20.\x80\x03.}(X\x10\0\0\0protocol_versionM\xe9\x03X\x0d\0\0\0little_endian\x88X\x0a\0\0\0type_sizes}u.\x80\x02N.";
+        assert!(open(facts).unwrap_err().to_string().contains("magic number"));
         let error = open(b"\x80\x04(\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.F").unwrap_err();
         assert!(error.to_string().contains("magic number"), "{error}");
         let error = open(b"\x80\x02K\x07.\x80\x02M\xe9\x03.").unwrap_err();

@@ -272,7 +272,8 @@ impl Program {
         };
         match *args {
             [_] => text,
-            [_, encoding] => match ascii_or_text(self.graph(), encoding)? {
+            // The third says what to do with what the encoding lacks.
+            [_, encoding] | [_, encoding, _] => match ascii_or_text(self.graph(), encoding)? {
                 "latin1" | "latin-1" => text,
                 _ => None,
             },
