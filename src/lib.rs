@@ -60,6 +60,7 @@ struct ReadmeExamples;
 // The stages, in the order in which data flows; a module imports only from those above it (`tests/it/architecture.rs`).
 mod error;
 mod limits;
+mod parallel;
 mod format;
 mod source;
 mod container;

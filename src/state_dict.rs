@@ -1,5 +1,6 @@
 //! Named tensors in the order of the file.
 
+mod in_memory;
 mod names;
 mod of_checkpoint;
 

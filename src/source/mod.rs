@@ -3,17 +3,21 @@
 mod folder;
 #[cfg(feature = "mmap")]
 mod mapping;
+mod memory;
 
 use std::borrow::Cow;
 use std::fmt;
-use std::io::Read;
+use std::fs::File;
+use std::io::{self, Read};
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
 pub(crate) use folder::Folder;
+pub(crate) use memory::Memory;
 
 use crate::error::Error;
+use crate::parallel;
 
 /// How a file's bytes are held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -38,6 +42,7 @@ pub struct Source {
 
 enum Owner {
     Vec(Vec<u8>),
+    Memory(Memory),
     Shared(Arc<[u8]>),
     Static(&'static [u8]),
     #[cfg(feature = "mmap")]
@@ -48,6 +53,7 @@ impl Owner {
     fn bytes(&self) -> &[u8] {
         match self {
             Self::Vec(bytes) => bytes,
+            Self::Memory(memory) => memory.bytes(),
             Self::Shared(bytes) => bytes,
             Self::Static(bytes) => bytes,
             #[cfg(feature = "mmap")]
@@ -59,7 +65,7 @@ impl Owner {
 impl Source {
     /// Opens a regular file with the given backing.
     pub(crate) fn open(path: &Path, backing: Backing) -> Result<Self, Error> {
-        let mut file = std::fs::File::open(path).map_err(|e| Error::io("open the file", e))?;
+        let file = File::open(path).map_err(|e| Error::io("open the file", e))?;
         let metadata = file.metadata().map_err(|e| Error::io("inspect the file", e))?;
         if !metadata.is_file() {
             return Err(Error::not_a_checkpoint(
@@ -73,26 +79,28 @@ impl Source {
             #[cfg(feature = "mmap")]
             Backing::Mapped => Ok(Self::new(Owner::Mapped(mapping::Mapping::new(&file)?))),
             #[cfg(not(feature = "mmap"))]
-            Backing::Mapped => Self::from_sized_reader(&mut file, metadata.len()),
-            Backing::Owned => Self::from_sized_reader(&mut file, metadata.len()),
+            Backing::Mapped => Self::read(&file, metadata.len()),
+            Backing::Owned => Self::read(&file, metadata.len()),
         }
     }
 
-    /// Reads to the end. `expected` bytes are reserved; a shorter or longer stream is taken as it is.
-    fn from_sized_reader(reader: &mut dyn Read, expected: u64) -> Result<Self, Error> {
-        let mut bytes = Vec::new();
-        let expected =
-            usize::try_from(expected).map_err(|_| Error::limit("the file is larger than the address space"))?;
-        bytes
-            .try_reserve_exact(expected)
-            .map_err(|_| Error::limit(format!("no memory for a file of {expected} bytes; use `Backing::Mapped`")))?;
-        reader.read_to_end(&mut bytes).map_err(|e| Error::io("read the file", e))?;
-        Ok(Self::from(bytes))
+    /// Reads a file of that length into memory, in large pieces, several at a time.
+    ///
+    /// # Errors
+    /// As reading, and: the file has become shorter meanwhile.
+    fn read(file: &File, len: u64) -> Result<Self, Error> {
+        let no_memory = |bytes| Error::limit(format!("no memory for a file of {bytes} bytes; use `Backing::Mapped`"));
+        let mut memory =
+            usize::try_from(len).ok().and_then(|len| Memory::zeroed(len).ok()).ok_or_else(|| no_memory(len))?;
+        fill(file, memory.bytes_mut(), len).map_err(|e| Error::io("read the file", e))?;
+        Ok(Self::new(Owner::Memory(memory)))
     }
 
     /// Reads everything the reader gives.
     pub(crate) fn from_reader(mut reader: impl Read) -> Result<Self, Error> {
-        Self::from_sized_reader(&mut reader, 0)
+        let mut bytes = Vec::new();
+        reader.read_to_end(&mut bytes).map_err(|e| Error::io("read the file", e))?;
+        Ok(Self::from(bytes))
     }
 
     fn new(owner: Owner) -> Self {
@@ -139,6 +147,18 @@ impl Source {
         let bytes = self.get(range)?;
         Some(if self.is_stable() { Cow::Borrowed(bytes) } else { Cow::Owned(bytes.to_vec()) })
     }
+}
+
+#[cfg(unix)]
+fn fill(file: &File, into: &mut [u8], len: u64) -> io::Result<()> {
+    use std::os::unix::fs::FileExt;
+    let starts = (0..len).step_by(parallel::PIECE);
+    parallel::each(starts.zip(into.chunks_mut(parallel::PIECE)), len, |(start, piece)| file.read_exact_at(piece, start))
+}
+
+#[cfg(not(unix))]
+fn fill(mut file: &File, into: &mut [u8], _: u64) -> io::Result<()> {
+    file.read_exact(into)
 }
 
 impl From<Vec<u8>> for Source {

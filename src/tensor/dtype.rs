@@ -75,7 +75,7 @@ macro_rules! dtypes {
 }
 
 /// The width of a byte swap.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum SwapUnit {
     One,
     Two,

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::dtype::DType;
+use super::dtype::{DType, SwapUnit};
 use super::extra::Extra;
 use super::geometry::Geometry;
 use super::layout::{Composite, Layout};
@@ -223,6 +223,14 @@ impl Tensor {
     /// ```
     pub fn components(&self) -> impl Iterator<Item = (&'static str, &Self)> {
         self.composite().into_iter().flat_map(Composite::parts)
+    }
+
+    /// Every storage that reading it takes, with the unit by which the numbers there would be swapped.
+    pub(crate) fn storages(&self) -> impl Iterator<Item = (&Storage, SwapUnit)> {
+        let parts = self.components().map(|(_, part)| part);
+        let channels = self.quantization().into_iter().flat_map(Quantization::tensors);
+        let own = self.composite().is_none().then_some(self);
+        own.into_iter().chain(parts).chain(channels).map(|tensor| (&tensor.storage, tensor.dtype.swap_unit()))
     }
 
     /// The same view of another storage, which has to be as long.

@@ -24,6 +24,7 @@ mod tests;
 mod view;
 
 pub use dtype::DType;
+pub(crate) use dtype::SwapUnit;
 pub use element::{Complex, Element, Float};
 pub(crate) use extra::Extra;
 pub(crate) use geometry::Geometry;

@@ -6,6 +6,7 @@ use super::geometry::Geometry;
 use super::handle::TensorParts;
 use crate::error::Error;
 use crate::limits::Limits;
+use crate::source::Memory;
 
 /// How the integers of a quantised tensor become numbers: `(integer - zero_point) * scale` in every scheme.
 ///
@@ -115,6 +116,18 @@ impl Channels {
 }
 
 impl Quantization {
+    /// The tensors that hold the numbers of the channels.
+    pub(super) fn tensors(&self) -> impl Iterator<Item = &Tensor> {
+        let channels = match &self.0 {
+            Params::PerTensor { .. } => None,
+            Params::PerChannel(params) => Some([&params.scales, &params.zero_points]),
+        };
+        channels.into_iter().flatten().filter_map(|channels| match channels {
+            Channels::Tensor(tensor) => Some(tensor),
+            Channels::Floats(_) | Channels::Ints(_) => None,
+        })
+    }
+
     pub(crate) fn per_tensor(scale: f64, zero_point: i64) -> Self {
         Self(Params::PerTensor { scale, zero_point })
     }
@@ -260,7 +273,7 @@ impl Tensor {
                 }
             }
         }
-        let storage = self.storage().with_bytes(zerocopy::IntoBytes::as_bytes(numbers.as_slice()).into());
+        let storage = self.storage().with_bytes(Memory::copy_of(zerocopy::IntoBytes::as_bytes(numbers.as_slice()))?);
         Ok(Self::new(TensorParts {
             storage,
             geometry: Geometry::contiguous(self.shape()),
@@ -277,11 +290,11 @@ impl Tensor {
     /// As [`cast`](Self::cast), and Unsupported for other dtypes.
     pub(crate) fn to_float(&self, dtype: DType) -> Result<Self, Error> {
         use zerocopy::IntoBytes as _;
-        let bytes: Box<[u8]> = match dtype {
-            DType::Float64 => self.cast::<f64>()?.as_bytes().into(),
-            DType::Float32 => self.cast::<f32>()?.as_bytes().into(),
-            DType::Float16 => self.cast::<half::f16>()?.as_bytes().into(),
-            DType::BFloat16 => self.cast::<half::bf16>()?.as_bytes().into(),
+        let bytes = match dtype {
+            DType::Float64 => Memory::copy_of(self.cast::<f64>()?.as_bytes())?,
+            DType::Float32 => Memory::copy_of(self.cast::<f32>()?.as_bytes())?,
+            DType::Float16 => Memory::copy_of(self.cast::<half::f16>()?.as_bytes())?,
+            DType::BFloat16 => Memory::copy_of(self.cast::<half::bf16>()?.as_bytes())?,
             other => {
                 return Err(Error::unsupported(format!("a tensor saved as {} to be loaded as {other}", self.dtype())));
             }

@@ -12,6 +12,7 @@ use super::handle::Tensor;
 use super::resolve::Resolve;
 use crate::error::Error;
 use crate::limits::Limits;
+use crate::source::Memory;
 
 /// Bytes that are resolved at once on their way to a cast. A multiple of every item size.
 pub(super) const PIECE: usize = 4096;
@@ -242,11 +243,10 @@ impl Tensor {
             return Ok(Self { marks: self.marks, ..copy });
         }
         let (elements, resolve) = (self.elements()?, self.resolve()?);
-        let bytes = match self.plain(&elements)? {
-            Some(bytes) if resolve.is_none() => self.copied(bytes)?,
-            _ => self.gathered(&elements, resolve)?,
-        };
-        Ok(self.over(self.storage.with_bytes(bytes.into_boxed_slice())))
+        self.afford(self.nbytes(), 1)?;
+        let mut memory = Memory::zeroed(self.nbytes())?;
+        self.gather(&elements, resolve, memory.bytes_mut())?;
+        Ok(self.over(self.storage.with_bytes(memory)))
     }
 
     fn gathered(&self, elements: &Elements<'_>, resolve: Option<Resolve>) -> Result<Vec<u8>, Error> {

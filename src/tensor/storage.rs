@@ -15,7 +15,7 @@ use super::chunks::Chunks;
 use super::dtype::SwapUnit;
 use crate::device::Device;
 use crate::error::{Error, Shown};
-use crate::source::{ByteOrder, RecordId, Records};
+use crate::source::{ByteOrder, Memory, RecordId, Records};
 
 /// The memory that one or more tensors view: a cheap handle.
 ///
@@ -100,14 +100,21 @@ pub(crate) enum StorageData {
     /// Nowhere: the storage is on `meta`.
     Meta,
     /// In memory of its own, in native order.
-    Bytes(Box<[u8]>),
+    Bytes(Arc<Memory>),
     /// In a record of the container.
     Record { records: Arc<dyn Records>, record: RecordId, byte_order: ByteOrder },
     /// In the storages of several chunks.
     Chunks(Arc<Chunks>),
 }
 
-type Copy = OnceLock<Result<Box<[u8]>, Error>>;
+impl StorageData {
+    /// No bytes at all.
+    pub(crate) fn empty() -> Self {
+        Self::Bytes(Arc::new(Memory::from(Vec::new())))
+    }
+}
+
+type Copy = OnceLock<Result<Memory, Error>>;
 
 /// What is made on demand and freed with the last handle.
 #[derive(Default)]
@@ -115,7 +122,7 @@ struct Copies {
     /// Unpacked or put together, and swapped by units of 1 (not at all), 2, 4 and 8 bytes. More than one is in use only when tensors of
     /// several dtypes view one big-endian storage.
     native: [Copy; 4],
-    /// A copy of mapped bytes, for what must not change after it was validated.
+    /// A copy of stored bytes: of what must not change after it was validated, or of what the caller wants in memory.
     stable: Copy,
 }
 
@@ -171,9 +178,10 @@ impl Storage {
     }
 
     /// A storage with the same names whose data is `bytes`.
-    pub(super) fn with_bytes(&self, bytes: Box<[u8]>) -> Self {
-        let nbytes = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-        Self::at(self.0.place.clone(), self.0.id, self.0.key.clone(), nbytes, StorageData::Bytes(bytes))
+    pub(super) fn with_bytes(&self, bytes: impl Into<Memory>) -> Self {
+        let bytes = bytes.into();
+        let nbytes = u64::try_from(bytes.bytes().len()).unwrap_or(u64::MAX);
+        Self::at(self.0.place.clone(), self.0.id, self.0.key.clone(), nbytes, StorageData::Bytes(Arc::new(bytes)))
     }
 
     /// The same data under another number, tag and device.
@@ -181,7 +189,7 @@ impl Storage {
         let data = match &self.0.data {
             _ if device == Device::Meta => StorageData::Meta,
             StorageData::Meta => StorageData::Meta,
-            StorageData::Bytes(bytes) => StorageData::Bytes(bytes.clone()),
+            StorageData::Bytes(bytes) => StorageData::Bytes(Arc::clone(bytes)),
             StorageData::Record { records, record, byte_order } => {
                 StorageData::Record { records: Arc::clone(records), record: *record, byte_order: *byte_order }
             }
@@ -194,14 +202,19 @@ impl Storage {
     pub(crate) fn bytes(&self, unit: SwapUnit) -> Result<&[u8], Error> {
         match &self.0.data {
             StorageData::Meta => Err(Error::caller("a tensor on the device `meta` has a shape but no data")),
-            StorageData::Bytes(bytes) => Ok(bytes),
+            StorageData::Bytes(bytes) => Ok(bytes.bytes()),
             // The chunks give their elements in native order already.
             StorageData::Chunks(chunks) => {
                 let [one, ..] = &self.copies().native;
-                borrow(one.get_or_init(|| chunks.assemble()))
+                borrow(one.get_or_init(|| chunks.assemble().map(Memory::from)))
             }
-            StorageData::Record { records, record, byte_order } => {
-                let unit = if *byte_order == ByteOrder::NATIVE { SwapUnit::One } else { unit };
+            StorageData::Record { records, record, .. } => {
+                let unit = self.copied_by(unit);
+                if unit == SwapUnit::One
+                    && let Some(Ok(copy)) = self.0.copies.get().and_then(|copies| copies.stable.get())
+                {
+                    return Ok(copy.bytes());
+                }
                 if unit == SwapUnit::One
                     && let Some(bytes) = records.borrow(*record)?
                 {
@@ -258,23 +271,49 @@ impl Storage {
             StorageData::Record { records, record, .. }
                 if !records.is_stable() && records.borrow(*record)?.is_some() =>
             {
-                borrow(self.copies().stable.get_or_init(|| copy(bytes)))
+                borrow(self.copies().stable.get_or_init(|| Memory::copy_of(bytes)))
             }
             _ => Ok(bytes),
         }
+    }
+
+    /// The unit by which a copy for numbers of `unit` is swapped: not at all, unless the stored order is the other one.
+    pub(crate) fn copied_by(&self, unit: SwapUnit) -> SwapUnit {
+        match &self.0.data {
+            StorageData::Record { byte_order, .. } if *byte_order != ByteOrder::NATIVE => unit,
+            _ => SwapUnit::One,
+        }
+    }
+
+    /// The bytes that a copy in memory would be made of, if they are not there yet. What has to be unpacked, swapped or put
+    /// together for that is, and stays; then, and where nothing is to do, it is `None`.
+    pub(crate) fn outside_memory(&self, unit: SwapUnit) -> Result<Option<&[u8]>, Error> {
+        let StorageData::Record { records, record, .. } = &self.0.data else {
+            return if self.is_meta() { Ok(None) } else { self.bytes(unit).map(|_| None) };
+        };
+        let bytes = self.bytes(unit)?;
+        let lent = self.copied_by(unit) == SwapUnit::One && !records.is_stable() && records.borrow(*record)?.is_some();
+        let copied = self.0.copies.get().is_some_and(|copies| copies.stable.get().is_some());
+        Ok((lent && !copied).then_some(bytes))
+    }
+
+    /// Takes the copy of what [`outside_memory`](Self::outside_memory) gave.
+    pub(crate) fn keep_in_memory(&self, copy: Memory) {
+        // If another thread was first, its copy has the same bytes.
+        let _ = self.copies().stable.set(Ok(copy));
     }
 
     fn copies(&self) -> &Copies {
         self.0.copies.get_or_init(Box::default)
     }
 
-    fn native_copy(&self, records: &dyn Records, record: RecordId, unit: SwapUnit) -> Result<Box<[u8]>, Error> {
+    fn native_copy(&self, records: &dyn Records, record: RecordId, unit: SwapUnit) -> Result<Memory, Error> {
         let mut bytes = match records.borrow(record)? {
-            Some(bytes) => copy(bytes)?,
-            None => records.produce(record)?.into_boxed_slice(),
+            Some(bytes) => Memory::copy_of(bytes)?,
+            None => records.produce(record)?.into(),
         };
-        self.check_len(bytes.len(), records, record)?;
-        swap(&mut bytes, unit);
+        self.check_len(bytes.bytes().len(), records, record)?;
+        swap(bytes.bytes_mut(), unit);
         Ok(bytes)
     }
 
@@ -291,16 +330,8 @@ impl Storage {
     }
 }
 
-fn borrow(made: &Result<Box<[u8]>, Error>) -> Result<&[u8], Error> {
-    made.as_deref().map_err(Clone::clone)
-}
-
-fn copy(bytes: &[u8]) -> Result<Box<[u8]>, Error> {
-    let mut copy = Vec::new();
-    copy.try_reserve_exact(bytes.len())
-        .map_err(|_| Error::limit(format!("no memory for a copy of {} bytes", bytes.len())))?;
-    copy.extend_from_slice(bytes);
-    Ok(copy.into_boxed_slice())
+fn borrow(made: &Result<Memory, Error>) -> Result<&[u8], Error> {
+    made.as_ref().map(Memory::bytes).map_err(Clone::clone)
 }
 
 /// Reverses every unit. A rest shorter than a unit belongs to no element.

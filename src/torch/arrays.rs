@@ -1,6 +1,7 @@
 //! numpy arrays as tensors: on request, and for the tensors of devices that torch saves as arrays (XLA and relatives).
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::globals::{Meaning, Rebuild};
 use super::numpy::Array;
@@ -47,7 +48,7 @@ fn tensor(array: &Array<'_>, storage: u32, device: Device) -> Option<Tensor> {
     let elements = nbytes / u64::try_from(dtype.itemsize()).ok()?;
     let geometry = Geometry::check(&sizes, &strides, 0, elements, &Limits::default()).ok()?;
     let location = device.to_string().into();
-    let data = StorageData::Bytes(bytes.into_boxed_slice());
+    let data = StorageData::Bytes(Arc::new(bytes.into()));
     Some(Tensor::new(TensorParts {
         storage: Storage::new(StorageParts { id: storage, key: "".into(), location, device, nbytes, data }),
         geometry,

@@ -197,7 +197,7 @@ fn data(
     let Some((record, declared_len)) = found else {
         // torch leaves out the records of empty storages in some versions.
         if id.nbytes == 0 || *device == Device::Meta && id.location == "meta" {
-            return Ok(if *device == Device::Meta { StorageData::Meta } else { StorageData::Bytes(Box::default()) });
+            return Ok(if *device == Device::Meta { StorageData::Meta } else { StorageData::empty() });
         }
         return Err(Error::malformed(format!(
             "storage `{}` ({} bytes) has no record in the file: its data are missing",

@@ -30,6 +30,7 @@ mod findings;
 mod folders;
 mod forged;
 mod hostile;
+mod in_memory;
 mod kinds;
 mod legacy;
 mod legacy_again;

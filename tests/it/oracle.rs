@@ -266,7 +266,7 @@ fn hex(bytes: &[u8]) -> String {
 
 /// Compares every answered fixture, opened in one way, with its answer; those that are folders if there is a way to open
 /// them.
-fn every_answer(folders: bool, open: impl Fn(&Path) -> Checkpoint) {
+fn every_answer(folders: bool, mut open: impl FnMut(&Path) -> Checkpoint) {
     let mut failures = Vec::new();
     let mut compared = 0;
     for folder in LOADED {
@@ -298,6 +298,21 @@ fn bytes_agree_with_torch() {
 #[test]
 fn readers_agree_with_torch() {
     every_answer(false, |path| LoadOptions::new().open_reader(std::fs::File::open(path).unwrap()).unwrap());
+}
+
+#[test]
+fn files_in_memory_agree_with_torch() {
+    let mut loaded = 0;
+    every_answer(true, |path| match LoadOptions::new().flatten().load_state_dict(path) {
+        Ok(weights) => {
+            // What torch has no kernel for is refused, with the rest in memory or in the file.
+            loaded += usize::from(weights.load_into_memory(|_| ()).is_ok());
+            weights.checkpoint().clone()
+        }
+        // Two tensors under one name.
+        Err(_) => LoadOptions::new().open(path).unwrap(),
+    });
+    assert!(loaded > 700, "only {loaded} fixtures were loaded into memory");
 }
 
 /// Under `cpu` only devices change: every one is `cpu`, and what has no data stays `meta`.

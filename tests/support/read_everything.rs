@@ -49,6 +49,12 @@ fn read_state_dict(weights: &StateDict) {
         weights.require(name, tensor.dtype(), tensor.shape()).unwrap();
     }
     assert_eq!(weights.clone().into_iter().count(), weights.len());
+    let bytes = |tensor: &Tensor| tensor.bytes().map(|bytes| bytes.into_owned()).ok();
+    let before: Vec<Option<Vec<u8>>> = weights.values().take(16).map(bytes).collect();
+    if let Err(error) = weights.load_into_memory(|progress| assert!(progress.done <= progress.total)) {
+        one_sentence(&error);
+    }
+    assert!(weights.values().take(16).map(bytes).eq(before), "memory has other bytes than the file");
 }
 
 fn read_values(checkpoint: &Checkpoint) {

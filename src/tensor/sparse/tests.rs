@@ -1,5 +1,7 @@
 //! Dense tensors against a naive oracle: every stored number added to its place, one by one.
 
+use std::sync::Arc;
+
 use half::{bf16, f16};
 use proptest::prelude::*;
 use zerocopy::{Immutable, IntoBytes};
@@ -20,7 +22,7 @@ fn tensor<T: IntoBytes + Immutable>(dtype: DType, shape: &[usize], elements: &[T
         location: "cpu".into(),
         device: Device::Cpu,
         nbytes: bytes.len() as u64,
-        data: StorageData::Bytes(bytes.into()),
+        data: StorageData::Bytes(Arc::new(bytes.to_vec().into())),
     });
     Tensor::new(TensorParts {
         storage,

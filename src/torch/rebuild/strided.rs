@@ -100,7 +100,7 @@ impl Rebuilder<'_, '_> {
     /// `torch.Tensor()` without state: no elements.
     pub(super) fn empty(&mut self, dtype: DType, parameter: bool) -> Result<Tensor, Stop> {
         let geometry = Geometry::check(&[0], &[1], 0, 0, self.limits)?;
-        let storage = self.new_storage(Device::Cpu, StorageData::Bytes(Box::default()))?;
+        let storage = self.new_storage(Device::Cpu, StorageData::empty())?;
         Ok(self.tensor(storage, geometry, dtype, Marks { is_parameter: parameter, ..Marks::default() }))
     }
 
