@@ -134,11 +134,8 @@ fn filled(object: Code, entries: impl IntoIterator<Item = (Code, Code)>) -> Code
 pub fn many(count: usize) -> Vec<u8> {
     let (mut memo, keys) = (Memo::default(), keys(count));
     let dict = memo.ordered_dict();
-    let entries: Vec<_> = keys
-        .iter()
-        .enumerate()
-        .map(|(n, key)| (memo.put(text(&name(n))), memo.tensor(&View::small(key))))
-        .collect();
+    let entries: Vec<_> =
+        keys.iter().enumerate().map(|(n, key)| (memo.put(text(&name(n))), memo.tensor(&View::small(key)))).collect();
     torch_file(&filled(dict, entries), &storages(&keys, &[0; 64]))
 }
 

@@ -71,7 +71,9 @@ pub fn casts(criterion: &mut Criterion) {
         let aligned = tensor(file.clone(), 0);
         part(&mut group, &format!("{dtype} to f32"), &aligned, vec![1_f32; NUMEL]);
         if itemsize > 1 {
-            part(&mut group, &format!("{dtype} to f32, unaligned"), &tensor(file.clone(), 1), vec![1_f32; NUMEL]);
+            let unaligned = tensor(file.clone(), 1);
+            assert_eq!([&aligned, &unaligned].map(|tensor| tensor.bytes().unwrap().as_ptr().addr() % itemsize), [0, 1]);
+            part(&mut group, &format!("{dtype} to f32, unaligned"), &unaligned, vec![1_f32; NUMEL]);
         }
         if dtype == "float32" {
             let none = f16::ONE;
