@@ -6,15 +6,16 @@
 #   benches/instructions.sh --update        and writes the counts to instructions.tsv
 #   benches/instructions.sh [--check] WORK… only these
 #
-# Repeated on one machine, the counts differ by less than 0.1 % (hash tables are seeded anew in each process). They hold for one compiler, one C library (whose memcpy is counted) and the
-# vector instructions of one kind of processor; of threads, only what the first does is counted.
+# Repeated on one machine, the counts differ by less than 0.1 % (hash tables are seeded anew in each process). They hold for
+# one compiler, one C library (whose memcpy is counted) and the vector instructions of one kind of processor; of threads,
+# only what the first does is counted.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 allowed=5
 mode=print
 case "${1-}" in
   --check | --update) mode=${1#--}; shift ;;
-  -*) sed -n '2,10s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+  -*) sed -n '2,11s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
 esac
 command -v valgrind >/dev/null || { echo "valgrind is not installed" >&2; exit 2; }
 

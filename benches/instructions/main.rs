@@ -7,6 +7,8 @@
 
 #[path = "../parts/files.rs"]
 mod files;
+#[path = "../parts/memo.rs"]
+mod memo;
 #[path = "../../tests/support/legacy_builder.rs"]
 mod legacy_builder;
 #[path = "../../tests/support/pickle_builder.rs"]

@@ -5,6 +5,7 @@
 #![allow(missing_docs, unreachable_pub, reason = "criterion's macros")]
 
 mod files;
+mod memo;
 mod names;
 mod open;
 mod tensors;
