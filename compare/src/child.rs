@@ -42,7 +42,7 @@ impl Report {
 /// The most memory that this process has had, mapped files included, in KiB.
 ///
 /// `getrusage` would count what the parent had when it forked.
-fn peak_kib() -> Result<u64> {
+pub fn peak_kib() -> Result<u64> {
     let status = fs::read_to_string("/proc/self/status")?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     Ok(line.and_then(|line| line.split_whitespace().next()).ok_or("no VmHWM in /proc/self/status")?.parse()?)
