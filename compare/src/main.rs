@@ -1,15 +1,10 @@
 //! torch-checkpoint and its rivals, side by side: the same weights, a fresh process for each run, runs in alternation.
-//!
-//! `cargo run --release --manifest-path compare/Cargo.toml -- [--rounds N] [--only WORK,…] [--dir DIR]`
-//!
-//! `… -- scaling` measures against the number of tensors and the size instead, and plots that (`docs/scaling.md`).
-//!
-//! Prints a Markdown table of medians. The files (5 GB) go to a temporary folder and are deleted, unless `--dir` names one.
+//! README.md says what is measured and how.
 
 mod child;
 mod files;
 mod measure;
-mod pickle;
+mod page_cache;
 mod readers;
 mod scaling;
 mod works;
@@ -23,35 +18,55 @@ mod zip_builder;
 use std::error::Error;
 use std::path::PathBuf;
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
+
+use crate::files::{Form, Weights};
 
 type Result<T = (), E = Box<dyn Error>> = std::result::Result<T, E>;
 
 fn main() -> Result {
-    let mut args = std::env::args().skip(1);
-    let mut options = Options::default();
-    while let Some(arg) = args.next() {
-        match arg.as_str() {
-            "scaling" => return scaling::run(&scaling::Options::parse_from(std::env::args().skip(1))),
-            "child" => return child::run(&args.collect::<Vec<_>>()),
-            "make" => return files::make(args.next().ok_or(USAGE)?.parse()?, args.next().ok_or(USAGE)?.as_ref()),
-            "--rounds" => options.rounds = Some(args.next().ok_or(USAGE)?.parse()?),
-            "--only" => options.only = args.next().ok_or(USAGE)?.split(',').map(str::to_owned).collect(),
-            "--dir" => options.dir = Some(args.next().ok_or(USAGE)?.into()),
-            _ => return Err(USAGE.into()),
+    let options = Options::parse();
+    match &options.command {
+        None => works::run_all(&options),
+        Some(Command::List) => {
+            works::list();
+            Ok(())
         }
+        Some(Command::Make { weights, form, dir }) => files::File::new(*weights, *form).make(dir),
+        Some(Command::Child(task)) => child::run(task),
+        Some(Command::Scaling(options)) => scaling::run(options),
     }
-    works::run_all(&options)
 }
 
-const USAGE: &str = "usage: compare [--rounds N] [--only WORK,…] [--dir DIR]";
-
-#[derive(Default)]
+/// Measures torch-checkpoint and its rivals and prints a Markdown table.
+#[derive(Parser)]
+#[command(args_conflicts_with_subcommands = true)]
 struct Options {
-    /// Instead of each work's own number.
+    /// Measured runs of each reader, instead of each work's own number.
+    #[arg(long, value_name = "N")]
     rounds: Option<usize>,
-    /// The works to do; all if empty.
+    /// The works to do: names, or the words that names begin with (`legacy` for all of `legacy-…`). All if not given.
+    #[arg(long, value_name = "WORK,…", value_delimiter = ',')]
     only: Vec<String>,
-    /// Where the files are made, or already are.
+    /// Where the files are made, or already are, and stay. Otherwise they go to a temporary folder, each until the last
+    /// work that needs it is done.
+    #[arg(long)]
     dir: Option<PathBuf>,
+    /// The Python that is asked for torch.
+    #[arg(long, value_name = "PYTHON", default_value = "python3")]
+    torch: PathBuf,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Prints the names of the works.
+    List,
+    /// Writes one file, unless it is there.
+    Make { weights: Weights, form: Form, dir: PathBuf },
+    /// Does one work in this process and prints what it took, for use under a profiler.
+    Child(child::Task),
+    /// Measures against the number of tensors and the size instead, and plots that (`docs/scaling.md`).
+    Scaling(scaling::Options),
 }
