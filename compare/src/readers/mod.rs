@@ -30,7 +30,9 @@ pub enum Job {
     Sum,
     /// Open it and copy every tensor to memory of its own, row-major, all kept.
     Own,
-    /// The same with a thread for each processor.
+    /// Open it and bring every tensor into memory of its own as the reader does that best: strides, ties and views may stay.
+    Load,
+    /// As `Own`, with a thread for each processor.
     OwnThreads,
     /// Open it and convert every tensor to f32, all kept.
     ToF32,

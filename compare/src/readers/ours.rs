@@ -35,8 +35,14 @@ pub fn run(job: Job, file: File, path: &Path, watch: &mut Watch, seen: &mut Seen
             watch.stop();
             owned.iter().for_each(|owned| seen.bytes(owned.bytes()));
         }
+        Job::Load => {
+            weights.load_into_memory(|_| ())?;
+            watch.stop();
+            for tensor in weights.values() {
+                seen.bytes(&tensor.bytes()?);
+            }
+        }
         Job::OwnThreads => {
-            // Here goes `StateDict::to_owned_parallel`, once there is such a method.
             let tensors: Vec<&Tensor> = weights.values().collect();
             let owned = on_threads(&tensors, |tensor| Owned::of(tensor).map_err(|e| e.to_string()))?;
             watch.stop();

@@ -7,7 +7,7 @@ use crate::files::Weights::{
     ChannelsLast, Many, Model, ModelBf16, ModelF8, OneView, SmallModel, Training, Transposed, Views,
 };
 use crate::files::{Form, Weights};
-use crate::readers::Job::{IntoF32, List, Own, OwnThreads, Rows, Sum, ToF32};
+use crate::readers::Job::{IntoF32, List, Load, Own, OwnThreads, Rows, Sum, ToF32};
 use crate::readers::Reader;
 
 pub(super) fn all() -> impl Iterator<Item = &'static Work> {
@@ -68,7 +68,7 @@ const SMALL: &[Work] = &[
     Work::new(
         "training-own",
         "all its tensors into owned memory, 0.66 GB",
-        Own,
+        Load,
         5,
         &[
             ours(Training, Archive),
@@ -88,7 +88,7 @@ const SMALL: &[Work] = &[
     Work::new(
         "deflated-own",
         "all its tensors into owned memory, 0.47 GB f16",
-        Own,
+        Load,
         3,
         &[
             ours(SmallModel, Deflated),
@@ -119,6 +119,13 @@ const OWN: &[Contestant] = &[
     torch(Model, Archive).target(Time(1.0)),
 ];
 
+const OWN_VEC: &[Contestant] = &[
+    ours(Model, Archive),
+    safetensors(Model).target(Time(1.0)),
+    plain(Model, Archive),
+    torch(Model, Archive).target(Time(1.0)),
+];
+
 const ROWS: &[Contestant] = &[
     ours(Model, Archive),
     safetensors(Model),
@@ -132,8 +139,9 @@ const MODEL: &[Work] = &[
     Work::new("model-cold", "the same, cold page cache", List, 11, MODEL_LIST).cold(),
     Work::new("borrow", "read every byte borrowed, 1.9 GB", Sum, 7, BORROW),
     Work::new("borrow-cold", "the same, cold page cache", Sum, 3, BORROW).cold(),
-    Work::new("own", "every tensor into owned memory, 1.9 GB", Own, 5, OWN),
-    Work::new("own-cold", "the same, cold page cache", Own, 3, OWN).cold(),
+    Work::new("own", "every tensor into owned memory, 1.9 GB", Load, 5, OWN),
+    Work::new("own-cold", "the same, cold page cache", Load, 3, OWN).cold(),
+    Work::new("own-vec", "each tensor into a vector, one after the other, 1.9 GB", Own, 5, OWN_VEC),
     Work::new(
         "own-threads",
         "every tensor into owned memory on all processors, 1.9 GB",
@@ -183,8 +191,8 @@ const LEGACY: &[Work] = &[
         7,
         &[ours(Model, Legacy), plain(Model, Legacy).target(Time(1.05))],
     ),
-    Work::new("legacy-own", "every tensor into owned memory, legacy stream, 1.9 GB", Own, 5, LEGACY_OWN),
-    Work::new("legacy-own-cold", "the same, cold page cache", Own, 3, LEGACY_OWN).cold(),
+    Work::new("legacy-own", "every tensor into owned memory, legacy stream, 1.9 GB", Load, 5, LEGACY_OWN),
+    Work::new("legacy-own-cold", "the same, cold page cache", Load, 3, LEGACY_OWN).cold(),
 ];
 
 const DISTRIBUTED_OWN: &[Contestant] =
@@ -198,8 +206,8 @@ const DISTRIBUTED: &[Work] = &[
         11,
         &[ours(Model, Distributed).target(PeakOfFile(0.01)), torch(Model, Distributed)],
     ),
-    Work::new("distributed-own", "every tensor put together in owned memory, 1.9 GB", Own, 5, DISTRIBUTED_OWN),
-    Work::new("distributed-own-cold", "the same, cold page cache", Own, 3, DISTRIBUTED_OWN).cold(),
+    Work::new("distributed-own", "every tensor put together in owned memory, 1.9 GB", Load, 5, DISTRIBUTED_OWN),
+    Work::new("distributed-own-cold", "the same, cold page cache", Load, 3, DISTRIBUTED_OWN).cold(),
 ];
 
 const OTHER_DTYPES: &[Work] = &[
