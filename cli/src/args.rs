@@ -3,8 +3,13 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use torch_checkpoint::{Device, MapLocation};
+
+use crate::diff::Diff;
+use crate::names::Filter;
+use crate::pages::{Completions, Man};
+use crate::show::views::Views;
 
 /// Looks into the files PyTorch saves, without Python and without running anything in them.
 #[derive(Debug, Parser)]
@@ -27,6 +32,17 @@ pub(crate) enum Command {
     /// The exit code is 0 if all are safe, 3 if one needs trust, 4 if one is dangerous, and 1 if one is unreadable and
     /// nothing worse was found.
     Scan(Scan),
+    /// Compare the tensors of two checkpoints: names, dtypes, shapes and values
+    ///
+    /// The checkpoints may be of any two kinds: a training checkpoint and a safetensors file, shards and the file that they
+    /// were made from. Which dict is compared is found out as loading does. The values of tensors that agree in shape are
+    /// compared in any two dtypes; NaN equals NaN. Strides, devices and shared storages are not compared.
+    /// The exit code is 0 if all is equal, 5 if something differs, and 1 if a checkpoint cannot be read.
+    Diff(Diff),
+    /// Print what makes a shell complete this command
+    Completions(Completions),
+    /// Print a manual page, in roff
+    Man(Man),
 }
 
 #[derive(Debug, Args)]
@@ -48,6 +64,10 @@ pub(crate) struct Show {
     /// Print a row for every tensor, also where a terminal would get one for all layers of a kind
     #[arg(long)]
     pub(crate) all: bool,
+    #[command(flatten)]
+    pub(crate) filter: Filter,
+    #[command(flatten)]
+    pub(crate) views: Views,
 }
 
 #[derive(Debug, Args)]
@@ -110,14 +130,18 @@ pub(crate) fn parse() -> Result<Command, ExitCode> {
     })
 }
 
+/// The whole command line, for what is made from it.
+pub(crate) fn definition() -> clap::Command {
+    CommandLine::command()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn the_definition_is_consistent() {
-        use clap::CommandFactory as _;
-        CommandLine::command().debug_assert();
+        definition().debug_assert();
     }
 
     #[test]

@@ -3,7 +3,9 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-use crate::text::{fit_middle, width};
+use crate::paint::{Ink, Paint};
+use crate::screen::Screen;
+use crate::text::{fit_end, fit_middle, width};
 
 /// Spaces between columns.
 const GAP: usize = 2;
@@ -67,6 +69,26 @@ pub(crate) fn line<const N: usize>(
     }
     let used = text.get(start..).map_or(0, |line| line.trim_end().len());
     text.truncate(start.saturating_add(used));
+}
+
+/// Titles and rows, each a line, in their colours.
+pub(crate) fn table<const N: usize>(
+    columns: &[Column; N],
+    rows: &[(Ink, [Cow<'_, str>; N])],
+    screen: Screen,
+    paint: Paint,
+) -> String {
+    let cells = rows.iter().map(|(_, cells)| cells.each_ref().map(|cell| width(cell)));
+    let widths = fitted(columns, cells, screen.width);
+    let titles = (Ink::Title, columns.map(|column| Cow::Borrowed(column.title)));
+    let (mut text, mut set) = (String::new(), String::new());
+    for (ink, cells) in std::iter::once(&titles).chain(rows) {
+        set.clear();
+        line(&mut set, columns, &widths, cells);
+        text.push_str(&paint.ink(*ink, &fit_end(&set, screen.width)));
+        text.push('\n');
+    }
+    text
 }
 
 #[cfg(test)]

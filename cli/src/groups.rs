@@ -98,7 +98,7 @@ fn number(piece: &str) -> Option<u64> {
 }
 
 /// `7`, `{0..31}`, `{0,2..4}`
-fn ranges(text: &mut String, numbers: &[u64]) {
+pub(crate) fn ranges(text: &mut String, numbers: &[u64]) {
     if let [only] = numbers {
         text.push_str(&only.to_string());
         return;

@@ -2,12 +2,11 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::num::NonZero;
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use sha2::{Digest as _, Sha256};
 use torch_checkpoint::{DType, Device, Error, Layout, Tensor};
+
+use crate::work::on_all_cores;
 
 /// Bytes of a view that are gathered at once.
 const CHUNK: usize = 1 << 20;
@@ -15,9 +14,6 @@ const CHUNK: usize = 1 << 20;
 /// Bytes that a view may have to be hashed: four bytes may present themselves as an exabyte, which would keep a processor
 /// busy for years. Nothing is materialised, so this is a bound on time.
 pub(crate) const MOST: usize = 64 << 30;
-
-/// Below so many bytes a second thread costs more than it saves.
-const WORTH_A_THREAD: usize = 4 << 20;
 
 /// A hash, printed in hexadecimal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,28 +28,9 @@ impl fmt::Display for Sha {
 /// The hashes of all tensors, in their order and on all cores; `None` for those without data. An error comes with the
 /// place of its tensor.
 pub(crate) fn all(tensors: &[&Tensor]) -> Result<Vec<Option<Sha>>, (usize, Error)> {
-    let work = tensors.iter().fold(0_usize, |sum, tensor| sum.saturating_add(tensor.nbytes()));
-    let threads = std::thread::available_parallelism().map_or(1, NonZero::get).min(work.div_ceil(WORTH_A_THREAD));
-    if threads < 2 {
-        return tensors.iter().enumerate().map(|(n, tensor)| one(tensor).map_err(|error| (n, error))).collect();
-    }
-    let hashes: Vec<OnceLock<Result<Option<Sha>, Error>>> = tensors.iter().map(|_| OnceLock::new()).collect();
-    let next = AtomicUsize::new(0);
-    std::thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| {
-                while let index = next.fetch_add(1, Ordering::Relaxed)
-                    && let (Some(tensor), Some(hash)) = (tensors.get(index), hashes.get(index))
-                {
-                    hash.get_or_init(|| one(tensor));
-                }
-            });
-        }
-    });
-    let done = |(n, (hash, tensor)): (usize, (OnceLock<_>, &&Tensor))| {
-        hash.into_inner().unwrap_or_else(|| one(tensor)).map_err(|error| (n, error))
-    };
-    hashes.into_iter().zip(tensors).enumerate().map(done).collect()
+    let bytes = tensors.iter().fold(0_usize, |sum, tensor| sum.saturating_add(tensor.nbytes()));
+    let hashes = on_all_cores(tensors, bytes, |tensor| one(tensor));
+    hashes.into_iter().enumerate().map(|(n, hash)| hash.map_err(|error| (n, error))).collect()
 }
 
 /// The hash of one tensor's bytes, row-major and little-endian, of a sparse one those of the dense tensor; `None` if it has

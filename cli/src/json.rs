@@ -1,15 +1,21 @@
 //! The JSON form of a listing, a line for each tensor and value.
 
-use std::fmt::{Display, Write as _};
+mod values;
+
+use std::fmt::Display;
 
 use serde::{Serialize, Serializer};
-use serde_json::Number;
-use torch_checkpoint::{Device, Error, Format, Kind, Layout, ListedValue, Listing, Tensor, Value, ZeroPoints};
+use torch_checkpoint::{Device, Error, Format, Layout, ListedValue, Listing, Tensor, ZeroPoints};
 
 use crate::failure::Failure;
 use crate::hash::{self, Sha};
 use crate::output::Output;
-use crate::show::{Joined, Numbering, stored, stored_bytes};
+use crate::show::stats::Stats;
+use crate::show::tree::Tree;
+use crate::show::views::Extras;
+use crate::show::{Joined, Numbering, stored, stored_bytes, tied};
+
+use values::ValueLine;
 
 /// Prints a listing; `hashes` are those of its tensors, in order, if they are wanted, `components` those of its nested
 /// tensors.
@@ -18,6 +24,7 @@ pub(crate) fn print(
     listing: &Listing<'_>,
     hashes: Option<&[Option<Sha>]>,
     components: Vec<Vec<Component>>,
+    extras: &Extras<'_>,
 ) -> Result<(), Failure> {
     let mut output = Output::new();
     output.text("{\"format\": ")?;
@@ -29,12 +36,15 @@ pub(crate) fn print(
     let mut separator = Separator::default();
     let mut hashes = hashes.map(<[_]>::iter);
     let mut components = components.into_iter();
+    let mut stats = extras.stats.as_deref().map(<[_]>::iter);
     for leaf in &listing.leaves {
         let Some(tensor) = leaf.value.as_tensor() else { continue };
         let sha256 = hashes.as_mut().map(|hashes| hashes.next().copied().flatten());
         output.text(separator.next())?;
         let components = if tensor.layout() == Layout::Nested { components.next() } else { None };
-        output.json(&TensorLine::new(leaf, tensor, &mut storages, sha256, components)?)?;
+        let mut line = TensorLine::new(leaf, tensor, &mut storages, sha256, components)?;
+        line.stats = stats.as_mut().map(|stats| stats.next().and_then(Option::as_ref));
+        output.json(&line)?;
     }
     output.text("],\n\"values\": [")?;
     let mut separator = Separator::default();
@@ -46,8 +56,29 @@ pub(crate) fn print(
     }
     output.text("],\n\"not_walked\": ")?;
     output.json(&listing.not_walked)?;
+    if let Some(left_out) = extras.left_out {
+        output.text(",\n\"left_out\": ")?;
+        output.json(&left_out)?;
+    }
+    if extras.views.tied {
+        list(&mut output, "tied", tied::groups(listing).iter().map(tied::Group::line))?;
+    }
+    if extras.views.tree {
+        list(&mut output, "modules", Tree::of(listing).lines().into_iter())?;
+    }
     output.text("}\n")?;
     Ok(output.finish()?)
+}
+
+/// One more list, a line for each element.
+fn list<T: Serialize>(output: &mut Output, name: &str, elements: impl Iterator<Item = T>) -> Result<(), Failure> {
+    output.text(&format!(",\n\"{name}\": ["))?;
+    let mut separator = Separator::default();
+    for element in elements {
+        output.text(separator.next())?;
+        output.json(&element)?;
+    }
+    Ok(output.text("]")?)
 }
 
 /// What stands in front of the elements of an array.
@@ -89,6 +120,8 @@ struct TensorLine<'a> {
     quantization: Option<Quantized>,
     #[serde(skip_serializing_if = "Option::is_none")]
     shard: Option<ShardOf<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stats: Option<Option<&'a Stats>>,
 }
 
 /// The parameters of a quantised tensor: one of each, or one of each for every index along the axis.
@@ -165,6 +198,7 @@ impl<'a> TensorLine<'a> {
             shard: tensor
                 .shard()
                 .map(|shard| ShardOf { global_shape: shard.global_shape(), placements: shard.placements() }),
+            stats: None,
         })
     }
 }
@@ -179,112 +213,6 @@ pub(crate) fn components(tensor: &Tensor, hashes: bool) -> Result<Vec<Component>
         Ok(Component { shape: part.shape().to_vec(), sha256: sha256.map(|sha| sha.map(Text)) })
     };
     tensor.unbind()?.into_iter().map(component).collect()
-}
-
-#[derive(Serialize)]
-struct ValueLine<'a> {
-    path: &'a [String],
-    r#type: &'static str,
-    value: Plain<'a>,
-}
-
-/// A value in JSON.
-#[derive(Serialize)]
-#[serde(untagged)]
-enum Plain<'a> {
-    Null,
-    Bool(bool),
-    Int(i64),
-    /// A number that no Rust type holds.
-    Number(Number),
-    Float(f64),
-    Text(std::borrow::Cow<'a, str>),
-    List(Vec<Plain<'a>>),
-    Storage {
-        storage_key: &'a str,
-        nbytes: u64,
-        location: &'a str,
-        device: Text<&'a torch_checkpoint::Device>,
-    },
-}
-
-impl<'a> ValueLine<'a> {
-    fn new(leaf: &'a ListedValue<'_>) -> Self {
-        let (r#type, value) = match leaf.storage_dtype {
-            Some(dtype) => ("dtype", Plain::Text(dtype.name().into())),
-            None => plain(leaf.value),
-        };
-        Self { path: &leaf.path, r#type, value }
-    }
-}
-
-/// A value's type and JSON. What is no plain value is named only.
-fn plain(value: Value<'_>) -> (&'static str, Plain<'_>) {
-    match value.kind() {
-        Kind::None => ("none", Plain::Null),
-        Kind::Bool => ("bool", value.as_bool().map_or(Plain::Null, Plain::Bool)),
-        Kind::Int => ("int", int(value)),
-        Kind::Float => ("float", value.as_f64().map_or(Plain::Null, float)),
-        Kind::Complex => {
-            let parts = |(re, im)| Plain::List(vec![float(re), float(im)]);
-            ("complex", value.as_complex().map_or(Plain::Null, parts))
-        }
-        Kind::Str => ("str", value.to_text().map_or(Plain::Null, Plain::Text)),
-        Kind::Bytes => ("bytes", hexadecimal(value)),
-        Kind::ByteArray => ("bytearray", hexadecimal(value)),
-        Kind::Size => ("size", Plain::List(value.iter().map(int).collect())),
-        Kind::DType => ("dtype", value.as_dtype().map_or(Plain::Null, |dtype| Plain::Text(dtype.name().into()))),
-        Kind::Device => ("device", value.as_device().map_or(Plain::Null, |device| text(&device))),
-        Kind::Layout => ("layout", value.as_name().map_or(Plain::Null, |name| Plain::Text(name.into()))),
-        Kind::QScheme => ("qscheme", value.as_name().map_or(Plain::Null, |name| Plain::Text(name.into()))),
-        Kind::Storage => (
-            "storage",
-            value.as_storage().map_or(Plain::Null, |storage| Plain::Storage {
-                storage_key: storage.key(),
-                nbytes: storage.nbytes(),
-                location: storage.location(),
-                device: Text(storage.device()),
-            }),
-        ),
-        Kind::Global => ("global", text(&value)),
-        Kind::Set => ("set", text(&value)),
-        Kind::FrozenSet => ("frozenset", text(&value)),
-        _ => ("object", text(&value)),
-    }
-}
-
-fn int(value: Value<'_>) -> Plain<'_> {
-    match value.as_i64() {
-        Some(value) => Plain::Int(value),
-        // Digits are a number in JSON; whatever else a forged `torch.Size` has is not.
-        None => match value.to_string().parse() {
-            Ok(number) if value.kind() == Kind::Int => Plain::Number(number),
-            _ => text(&value),
-        },
-    }
-}
-
-fn float(value: f64) -> Plain<'static> {
-    match value {
-        value if value.is_nan() => Plain::Text("nan".into()),
-        f64::INFINITY => Plain::Text("inf".into()),
-        f64::NEG_INFINITY => Plain::Text("-inf".into()),
-        value => Plain::Float(value),
-    }
-}
-
-fn hexadecimal(value: Value<'_>) -> Plain<'_> {
-    let bytes = value.as_bytes().unwrap_or_default();
-    let mut text = String::with_capacity(bytes.len().saturating_mul(2));
-    for byte in &*bytes {
-        // Writing to a String does not fail.
-        let _ = write!(text, "{byte:02x}");
-    }
-    Plain::Text(text.into())
-}
-
-fn text(value: &impl Display) -> Plain<'static> {
-    Plain::Text(value.to_string().into())
 }
 
 /// Prints as JSON text what can be displayed.

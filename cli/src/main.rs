@@ -2,11 +2,17 @@
 
 mod args;
 mod columns;
+mod diff;
 mod failure;
 mod groups;
 mod hash;
 mod json;
+mod names;
+mod number;
 mod output;
+mod pages;
+mod paint;
+mod pieces;
 mod report;
 mod scan;
 mod screen;
@@ -14,6 +20,7 @@ mod show;
 mod text;
 mod totals;
 mod verify;
+mod work;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -30,6 +37,9 @@ fn main() -> ExitCode {
         Command::Show(show) => show::run(show),
         Command::Verify(verify) => verify::run(verify),
         Command::Scan(scan) => scan::run(scan),
+        Command::Diff(diff) => diff::run(diff),
+        Command::Completions(completions) => pages::completions(completions),
+        Command::Man(man) => pages::man(man),
     };
     match done {
         Ok(code) => code,

@@ -2,20 +2,27 @@
 
 use std::io::{self, StdoutLock, Write};
 
+use anstream::{AutoStream, ColorChoice};
 use serde::Serialize;
 
 /// Bytes that are collected before they are written.
 const PIECE: usize = 64 << 10;
 
 /// Collects text and writes it in large pieces. [`finish`](Self::finish) writes the rest.
-pub(crate) struct Output<'a> {
-    to: StdoutLock<'a>,
+pub(crate) struct Output {
+    to: AutoStream<StdoutLock<'static>>,
     collected: Vec<u8>,
 }
 
-impl Output<'_> {
+impl Output {
     pub(crate) fn new() -> Self {
-        Self { to: io::stdout().lock(), collected: Vec::with_capacity(2 * PIECE) }
+        let stdout = io::stdout();
+        // `Paint` writes no colours where there are to be none, so nothing has to be searched for them.
+        let choice = match AutoStream::choice(&stdout) {
+            ColorChoice::Never => ColorChoice::AlwaysAnsi,
+            choice => choice,
+        };
+        Self { to: AutoStream::new(stdout.lock(), choice), collected: Vec::with_capacity(2 * PIECE) }
     }
 
     pub(crate) fn text(&mut self, text: &str) -> io::Result<()> {

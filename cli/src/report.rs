@@ -10,9 +10,13 @@ use crate::failure::Failure;
 use crate::groups::grouped;
 use crate::hash::Sha;
 use crate::output::Output;
+use crate::paint::{Ink, Paint};
 use crate::screen::Screen;
-use crate::show::{Joined, stored_bytes};
-use crate::text::{clean, count, fit_end, fit_middle, size, width};
+use crate::show::branches::{self, Drawing};
+use crate::show::tree::Tree;
+use crate::show::views::Extras;
+use crate::show::{name, shape, stats_table, stored_bytes, tied};
+use crate::text::{clean, count, fit_end, fit_middle, size};
 use crate::totals::{self, wide};
 
 /// Values that are listed unless all are asked for.
@@ -37,30 +41,90 @@ pub(crate) fn print(
     checkpoint: &Checkpoint,
     listing: &Listing<'_>,
     hashes: Option<&[Option<Sha>]>,
+    extras: &Extras<'_>,
     all: bool,
 ) -> Result<(), Failure> {
-    let screen = Screen::of_stdout();
+    let (screen, paint) = (Screen::of_stdout(), Paint::of_stdout());
     let mut output = Output::new();
-    let mut rows = rows(listing, hashes);
+    let views = extras.views;
+    let plain = views.are_plain();
+    if plain || hashes.is_some() {
+        tensors(&mut output, rows(listing, hashes), !all && hashes.is_none(), screen, paint)?;
+    }
+    if views.tree {
+        tree(&mut output, listing, views.depth, all, screen, paint)?;
+    }
+    if let Some(stats) = &extras.stats {
+        section(&mut output, &stats_table::print(listing, stats, screen, paint))?;
+    }
+    if views.tied {
+        section(&mut output, &tied::print(listing, screen, paint))?;
+    }
+    output.text(&totals::lines(checkpoint, listing, extras.left_out, screen.width, paint))?;
+    if plain {
+        values(&mut output, listing, screen, all)?;
+    }
+    Ok(output.finish()?)
+}
+
+/// Text, and an empty line behind it if there is any.
+fn section(output: &mut Output, text: &str) -> Result<(), Failure> {
+    output.text(text)?;
+    Ok(if text.is_empty() { () } else { output.text("\n")? })
+}
+
+fn note(note: &str, screen: Screen) -> String {
+    format!("{}\n", fit_end(note, screen.width))
+}
+
+/// The table of the tensors, and what has to be said of it.
+fn tensors(
+    output: &mut Output,
+    mut rows: Vec<Row>,
+    may_summarise: bool,
+    screen: Screen,
+    paint: Paint,
+) -> Result<(), Failure> {
     let shared = rows.iter().any(|row| row.shared.is_some());
     let tensors = rows.len();
-    if !all && hashes.is_none() && screen.height.is_some_and(|height| tensors > height) {
+    if may_summarise && screen.height.is_some_and(|height| tensors > height) {
         rows = summarised(rows);
     }
-    table(&mut output, &rows, screen)?;
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let cells: Vec<_> = rows.iter().map(|row| (Ink::Plain, row.cells())).collect();
+    output.text(&columns::table(&COLUMNS, &cells, screen, paint))?;
     if rows.len() < tensors {
-        let note = "Layers of a kind are one row, with their number and total size; --all shows every tensor.";
-        output.text(&format!("{}\n", fit_end(note, screen.width)))?;
+        let text = "Layers of a kind are one row, with their number and total size; --all shows every tensor.";
+        output.text(&note(text, screen))?;
     }
     if shared {
-        output.text(&format!("{}\n", fit_end("Tensors with the same =N share one storage.", screen.width)))?;
+        output.text(&note("Tensors with the same =N share one storage.", screen))?;
     }
-    if !rows.is_empty() {
-        output.text("\n")?;
+    Ok(output.text("\n")?)
+}
+
+/// The tree of the modules. On a terminal that cannot show all of it, modules that are alike are one row.
+fn tree(
+    output: &mut Output,
+    listing: &Listing<'_>,
+    depth: Option<usize>,
+    all: bool,
+    screen: Screen,
+    paint: Paint,
+) -> Result<(), Failure> {
+    let tree = Tree::of(listing);
+    let tensors = listing.leaves.iter().filter(|leaf| leaf.value.kind() == Kind::Tensor).count();
+    let merged = !all && screen.height.is_some_and(|height| tensors > height);
+    let drawing = Drawing { depth: depth.unwrap_or(usize::MAX), merged };
+    let Some((text, merged)) = branches::print(&tree, drawing, screen, paint) else { return Ok(()) };
+    output.text(&text)?;
+    if merged {
+        output
+            .text(&note("Numbered modules that are alike are one row, with their sums; --all shows each.", screen))?;
     }
-    output.text(&totals::lines(checkpoint, listing, screen.width))?;
-    values(&mut output, listing, screen, all)?;
-    Ok(output.finish()?)
+    Ok(output.text("\n")?)
 }
 
 /// One line of the table.
@@ -129,18 +193,6 @@ fn rows(listing: &Listing<'_>, hashes: Option<&[Option<Sha>]>) -> Vec<Row> {
     tensors().map(row).collect()
 }
 
-fn name(path: &[String]) -> String {
-    if path.is_empty() { "(root)".to_owned() } else { clean(&Joined(path).to_string()).into_owned() }
-}
-
-/// The shape; of a nested tensor, how many shapes it has.
-fn shape(tensor: &Tensor) -> String {
-    match (tensor.layout(), tensor.shape()) {
-        (Layout::Nested, [number]) => format!("{} shapes", count(wide(*number))),
-        (_, shape) => format!("{shape:?}"),
-    }
-}
-
 /// Where a tensor is; if it was saved from elsewhere, from there to here.
 fn device(tensor: &Tensor) -> String {
     let device = tensor.device().to_string();
@@ -189,28 +241,8 @@ fn summarised(rows: Vec<Row>) -> Vec<Row> {
     groups.into_iter().zip(names).filter_map(row).collect()
 }
 
-fn table(output: &mut Output<'_>, rows: &[Row], screen: Screen) -> Result<(), Failure> {
-    if rows.is_empty() {
-        return Ok(());
-    }
-    let widths = rows.iter().map(|row| row.cells().map(|cell| width(&cell)));
-    let widths = columns::fitted(&COLUMNS, widths, screen.width);
-    let mut line = String::new();
-    let mut print = |cells: &[Cow<'_, str>; 8]| {
-        line.clear();
-        columns::line(&mut line, &COLUMNS, &widths, cells);
-        output.text(&fit_end(&line, screen.width))?;
-        output.text("\n")
-    };
-    print(&COLUMNS.map(|column| Cow::Borrowed(column.title)))?;
-    for row in rows {
-        print(&row.cells())?;
-    }
-    Ok(())
-}
-
 /// The values that are no tensors.
-fn values(output: &mut Output<'_>, listing: &Listing<'_>, screen: Screen, all: bool) -> Result<(), Failure> {
+fn values(output: &mut Output, listing: &Listing<'_>, screen: Screen, all: bool) -> Result<(), Failure> {
     let values =
         || listing.leaves.iter().filter(|leaf| leaf.value.kind() != Kind::Tensor && leaf.storage_dtype.is_none());
     let number = values().count();

@@ -1,5 +1,12 @@
 //! `torch-checkpoint show`: opens a checkpoint and lists it.
 
+pub(crate) mod branches;
+pub(crate) mod stats;
+pub(crate) mod stats_table;
+pub(crate) mod tied;
+pub(crate) mod tree;
+pub(crate) mod views;
+
 use std::fmt::{self, Write as _};
 use std::process::ExitCode;
 
@@ -9,9 +16,12 @@ use crate::args::{Places, Show};
 use crate::failure::Failure;
 use crate::hash::Sha;
 use crate::json::Component;
-use crate::text::clean;
+use crate::text::{clean, count};
 use crate::totals::wide;
 use crate::{hash, json, report};
+
+use stats::Stats;
+use views::Extras;
 
 pub(crate) fn run(args: &Show) -> Result<ExitCode, Failure> {
     let mut limits = Limits::default();
@@ -21,13 +31,16 @@ pub(crate) fn run(args: &Show) -> Result<ExitCode, Failure> {
         options = options.map_location(Places::map_location(places));
     }
     let checkpoint = options.open(&args.path)?;
-    let listing = checkpoint.leaves(&args.key)?;
+    let mut listing = checkpoint.leaves(&args.key)?;
+    let left_out = views::select(&mut listing, &args.filter, args.views.sort);
     let hashes = args.sha256.then(|| hashes(args, &listing)).transpose()?;
+    let stats = args.views.stats.then(|| stats(args, &listing)).transpose()?;
+    let extras = Extras { views: &args.views, stats, left_out };
     if args.json {
         let components = components(args, &listing)?;
-        json::print(checkpoint.format(), &listing, hashes.as_deref(), components)?;
+        json::print(checkpoint.format(), &listing, hashes.as_deref(), components, &extras)?;
     } else {
-        report::print(&checkpoint, &listing, hashes.as_deref(), args.all)?;
+        report::print(&checkpoint, &listing, hashes.as_deref(), &extras, args.all)?;
     }
     // The process ends here; to free a hundred thousand tensors one by one first would take a tenth of its time.
     std::mem::forget(listing);
@@ -39,6 +52,11 @@ fn hashes(args: &Show, listing: &Listing<'_>) -> Result<Vec<Option<Sha>>, Failur
     let (leaves, tensors): (Vec<&ListedValue<'_>>, Vec<&Tensor>) =
         listing.leaves.iter().filter_map(|leaf| Some((leaf, leaf.value.as_tensor()?))).unzip();
     hash::all(&tensors).map_err(|(place, error)| named(args, leaves.get(place).copied(), &error))
+}
+
+fn stats(args: &Show, listing: &Listing<'_>) -> Result<Vec<Option<Stats>>, Failure> {
+    let tensors = listing.leaves.iter().filter_map(|leaf| Some((leaf, leaf.value.as_tensor()?)));
+    tensors.map(|(leaf, tensor)| stats::of(tensor).map_err(|error| named(args, Some(leaf), &error))).collect()
 }
 
 /// The components of every nested tensor, with their hashes if these are wanted.
@@ -56,6 +74,19 @@ fn named(args: &Show, leaf: Option<&ListedValue<'_>>, error: &Error) -> Failure 
     let name = leaf.filter(|leaf| !leaf.path.is_empty()).map(|leaf| Joined(&leaf.path).to_string());
     let tensor = name.map_or(String::new(), |name| format!("tensor `{}`: ", clean(&name)));
     Failure::Message(format!("{}: {tensor}{error}", clean(&path)))
+}
+
+/// A name for people.
+pub(crate) fn name(path: &[String]) -> String {
+    if path.is_empty() { "(root)".to_owned() } else { clean(&Joined(path).to_string()).into_owned() }
+}
+
+/// The shape; of a nested tensor, how many shapes it has.
+pub(crate) fn shape(tensor: &Tensor) -> String {
+    match (tensor.layout(), tensor.shape()) {
+        (Layout::Nested, [number]) => format!("{} shapes", count(wide(*number))),
+        (_, shape) => format!("{shape:?}"),
+    }
 }
 
 /// The storage of a tensor, unless the file has none: that of a meta tensor is made up and has no key.

@@ -5,7 +5,9 @@ use std::collections::hash_map::Entry;
 
 use torch_checkpoint::{Checkpoint, Device, Listing, Tensor};
 
+use crate::paint::{Ink, Paint};
 use crate::show::stored_bytes;
+use crate::show::views::LeftOut;
 use crate::text::{clean, count, fit_end, plural, size};
 
 /// Devices, or dtypes, that are named.
@@ -84,8 +86,17 @@ impl<'a> Sums<'a> {
     }
 }
 
+/// Columns of what stands in front of a line.
+const TITLE: usize = 10;
+
 /// The lines of the totals, none wider than `columns`.
-pub(crate) fn lines(checkpoint: &Checkpoint, listing: &Listing<'_>, columns: usize) -> String {
+pub(crate) fn lines(
+    checkpoint: &Checkpoint,
+    listing: &Listing<'_>,
+    left_out: Option<LeftOut>,
+    columns: usize,
+    paint: Paint,
+) -> String {
     let mut sums = Sums::default();
     listing.leaves.iter().filter_map(|leaf| leaf.value.as_tensor()).for_each(|tensor| sums.add(tensor));
     let mut lines: Vec<(&str, String)> = Vec::new();
@@ -106,6 +117,10 @@ pub(crate) fn lines(checkpoint: &Checkpoint, listing: &Listing<'_>, columns: usi
     } else {
         lines.push(("tensors", "none".to_owned()));
     }
+    if let Some(LeftOut { tensors, values }) = left_out {
+        let values = if values > 0 { format!(", {}", plural(values, "other value")) } else { String::new() };
+        lines.push(("left out", format!("{}{values}, by --include and --exclude", plural(tensors, "tensor"))));
+    }
     if listing.not_walked > 0 {
         let tensors = plural(listing.not_walked, "tensor");
         lines.push(("not listed", format!("{tensors} elsewhere in the file: in sets, attributes or outside the key")));
@@ -117,7 +132,11 @@ pub(crate) fn lines(checkpoint: &Checkpoint, listing: &Listing<'_>, columns: usi
     }
     let mut text = String::new();
     for (title, line) in lines {
-        text.push_str(&fit_end(&format!("{title:10}  {line}"), columns));
+        let line = format!("{title:TITLE$}  {line}");
+        let line = fit_end(&line, columns);
+        let (title, rest) = line.split_at_checked(TITLE).unwrap_or((&line, ""));
+        text.push_str(&paint.ink(Ink::Title, title));
+        text.push_str(rest);
         text.push('\n');
     }
     text

@@ -58,7 +58,7 @@ fn verify(path: &Path) -> Result<String, Vec<Error>> {
 }
 
 /// Drawn on a terminal only, and only for files that take more than a moment.
-fn bar(path: &Path) -> ProgressBar {
+pub(crate) fn bar(path: &Path) -> ProgressBar {
     let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
     let style = ProgressStyle::with_template("{msg} [{bar:30}] {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left");
     if let Ok(style) = style {

@@ -3,19 +3,26 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::string_slice)]
 
 mod answers;
+mod diff;
 mod large;
+mod pages;
 mod people;
 mod scan;
+mod stats;
 mod usage;
 mod verify;
+mod views;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-/// The command, on 80 columns.
+/// The command, on 80 columns and without colours.
 fn command() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_torch-checkpoint"));
-    command.env_remove("COLUMNS").stdin(Stdio::null());
+    for variable in ["COLUMNS", "NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE"] {
+        command.env_remove(variable);
+    }
+    command.stdin(Stdio::null());
     command
 }
 

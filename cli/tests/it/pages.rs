@@ -1,0 +1,31 @@
+//! Completions and manual pages.
+
+use crate::{run, stdout};
+
+#[test]
+fn every_shell_has_completions() {
+    for (shell, mark) in [
+        ("bash", "complete -F _torch-checkpoint"),
+        ("zsh", "#compdef torch-checkpoint"),
+        ("fish", "complete -c torch-checkpoint"),
+        ("elvish", "edit:completion"),
+        ("powershell", "Register-ArgumentCompleter"),
+    ] {
+        let script = stdout(&["completions", shell]);
+        assert!(script.contains(mark), "{shell}");
+        assert!(script.contains("--map-location") || script.contains("map-location"), "{shell}");
+    }
+    assert_eq!(run(&["completions", "cmd"]).status.code(), Some(2));
+}
+
+#[test]
+fn every_command_has_a_manual_page() {
+    let page = stdout(&["man"]);
+    assert!(page.contains(".TH torch-checkpoint 1") && page.contains("show"), "{page}");
+    for command in ["show", "verify", "scan", "diff", "completions", "man"] {
+        let page = stdout(&["man", command]);
+        assert!(page.contains(&format!(".TH torch-checkpoint-{command} 1")), "{page}");
+        assert!(page.contains("torch\\-checkpoint"), "{page}");
+    }
+    assert_eq!(run(&["man", "shwo"]).status.code(), Some(2));
+}
