@@ -96,7 +96,12 @@ fn load(path: &Path, key: Option<&str>, args: &Diff) -> Result<Loaded, Failure> 
     if args.flatten {
         options = options.flatten();
     }
-    let mut dict = options.load_state_dict(path)?;
+    let mut dict = options.load_state_dict(path).map_err(|error| {
+        // The library's remedies are its own.
+        let hint =
+            if error.to_string().contains("LoadOptions::key") { " (here: --key, --key-b, --flatten)" } else { "" };
+        Failure::Message(format!("{error}{hint}"))
+    })?;
     for prefix in &args.strip_prefix {
         dict = dict.strip_prefix(prefix).map_err(|error| failure(path, None, &error))?;
     }

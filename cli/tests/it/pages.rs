@@ -5,7 +5,7 @@ use crate::{run, stdout};
 #[test]
 fn every_shell_has_completions() {
     for (shell, mark) in [
-        ("bash", "complete -F _torch-checkpoint"),
+        ("bash", "complete -F _torch__checkpoint"),
         ("zsh", "#compdef torch-checkpoint"),
         ("fish", "complete -c torch-checkpoint"),
         ("elvish", "edit:completion"),

@@ -33,13 +33,20 @@ fn statistics_are_those_of_torch() {
             let mut of_name = found["tensors"].as_array().unwrap().iter().filter(|tensor| tensor["name"] == **name);
             let stats = &of_name.next().unwrap()["stats"];
             for (field, value) in wanted.as_object().unwrap() {
-                let counted = |bins: &Value| bins.as_array().unwrap().iter().map(|n| n.as_u64().unwrap()).sum::<u64>();
-                if field == "histogram" && !value.is_null() && counted(value) != counted(&stats[field]) {
-                    // torch's own arithmetic has overflowed and lost the largest number.
-                    assert_eq!((name.as_str(), counted(&stats[field]) - counted(value)), ("float64", 1), "{path}");
+                let ends = stats["max"].as_f64().zip(stats["min"].as_f64());
+                if field == "histogram" && ends.is_some_and(|(max, min)| ((max - min) * 12.0).is_infinite()) {
+                    // torch's own arithmetic overflows and puts the largest number into the first bin.
+                    let counted = |bins: &Value| bins.as_array().unwrap().iter().filter_map(Value::as_u64).sum::<u64>();
+                    assert_eq!(counted(&stats[field]), counted(value), "{path}: {name}");
+                    assert_eq!(stats[field][11], 1, "{path}: {name}");
                     continue;
                 }
-                assert!(near(value, &stats[field]), "{path}: {name}.{field}: {}, not {value}", stats[field]);
+                // A sum of large numbers that cancel each other keeps none of the digits of the small ones.
+                let size = |end: &str| stats[end].as_f64().map_or(0.0, f64::abs);
+                let room = if field == "mean" { 1e-13 * size("min").max(size("max")) } else { 0.0 };
+                let apart = value.as_f64().zip(stats[field].as_f64()).map(|(a, b)| (a - b).abs());
+                let agrees = near(value, &stats[field]) || apart.is_some_and(|apart| apart <= room);
+                assert!(agrees, "{path}: {name}.{field}: {}, not {value}", stats[field]);
                 compared += 1;
             }
         }
@@ -91,9 +98,9 @@ fn statistics_are_in_json_only_if_asked_for() {
 
 #[test]
 fn a_histogram_fits_into_80_columns() {
-    let text = stdout(&["show", "--stats", "--include", "fc.*", &fixture("trained_cnn_cuda.pt")]);
+    let text = stdout(&["show", "--stats", "--include", "head.*", &fixture("trained_cnn_cuda.pt")]);
     let lines: Vec<&str> = text.lines().collect();
     assert!(lines[0].starts_with("name") && lines[0].ends_with("histogram"), "{text}");
-    let row = lines.iter().find(|line| line.starts_with("fc.weight")).unwrap();
+    let row = lines.iter().find(|line| line.starts_with("head.1.weight")).unwrap();
     assert!(row.chars().any(|c| c == '█') && row.chars().count() <= 80, "{text}");
 }
