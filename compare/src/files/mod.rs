@@ -5,6 +5,8 @@ mod legacy;
 mod numbers;
 mod objects;
 mod pickle;
+#[cfg(test)]
+mod tests;
 mod weights;
 
 use std::fs;
