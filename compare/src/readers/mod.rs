@@ -48,7 +48,8 @@ pub enum Reader {
     TorchCheckpoint,
     Safetensors,
     Candle,
-    PytorchReader,
+    #[value(name = "pytorch-reader")]
+    Pytorch,
     /// A Python process.
     Torch,
     /// No reader: the file is mapped and its bytes taken as they come. The bound.
@@ -64,7 +65,7 @@ pub fn run(task: &Task, watch: &mut Watch, seen: &mut Seen) -> Result {
         Reader::Candle => candle::run(task.job, &path, watch, seen),
         #[cfg(not(feature = "candle"))]
         Reader::Candle => Err("left out: built without the feature `candle`".into()),
-        Reader::PytorchReader => pytorch_reader::run(task.job, &path, watch, seen),
+        Reader::Pytorch => pytorch_reader::run(task.job, &path, watch, seen),
         Reader::Torch => Err("torch runs in Python".into()),
         Reader::Plain => plain::run(task.job, task.file(), &path, watch),
     }

@@ -27,7 +27,7 @@ const fn candle(weights: Weights, form: Form) -> Contestant {
 }
 
 const fn pytorch_reader(weights: Weights, form: Form) -> Contestant {
-    Contestant::new(Reader::PytorchReader, weights, form)
+    Contestant::new(Reader::Pytorch, weights, form)
 }
 
 const fn torch(weights: Weights, form: Form) -> Contestant {

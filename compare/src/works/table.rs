@@ -80,7 +80,7 @@ fn label(work: &Work, contestant: &Contestant, torch: &str) -> String {
         (Reader::TorchCheckpoint, ..) => "torch-checkpoint".into(),
         (Reader::Safetensors, ..) => "safetensors".into(),
         (Reader::Candle, ..) => "candle-core".into(),
-        (Reader::PytorchReader, ..) => "pytorch-reader".into(),
+        (Reader::Pytorch, ..) => "pytorch-reader".into(),
         (Reader::Torch, ..) => format!("torch {torch}"),
         (Reader::Plain, Job::Sum, _) => "plain pass over the mapped file".into(),
         (Reader::Plain, Job::Own, Form::Deflated) => "plain inflate".into(),
