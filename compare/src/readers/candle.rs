@@ -13,7 +13,7 @@ pub fn run(job: Job, path: &Path, watch: &mut Watch, seen: &mut Seen) -> Result 
     let weights = PthTensors::new(path, None)?;
     let get = |name| -> Result<Tensor> { Ok(weights.get(name)?.ok_or("a tensor is gone")?) };
     match job {
-        Job::List => {
+        Job::List | Job::Again => {
             for (name, tensor) in weights.tensor_infos() {
                 seen.listed(name, tensor.dtype.size_in_bytes(), tensor.layout.dims());
             }

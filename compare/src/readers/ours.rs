@@ -18,7 +18,7 @@ pub fn run(job: Job, file: File, path: &Path, watch: &mut Watch, seen: &mut Seen
     }
     let weights = options.load_state_dict(path)?;
     match job {
-        Job::List => {
+        Job::List | Job::Again => {
             for (name, tensor) in &weights {
                 seen.listed(name, tensor.dtype().itemsize(), tensor.shape());
             }

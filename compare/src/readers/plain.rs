@@ -53,7 +53,7 @@ pub fn run(job: Job, file: File, path: &Path, watch: &mut Watch) -> Result {
             }
             watch.stop();
         }
-        (Job::List | Job::OwnThreads | Job::Rows, _) => return cannot(),
+        (Job::List | Job::Again | Job::OwnThreads | Job::Rows, _) => return cannot(),
     }
     Ok(())
 }

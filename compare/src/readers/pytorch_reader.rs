@@ -10,7 +10,7 @@ use crate::Result;
 pub fn run(job: Job, path: &Path, watch: &mut Watch, seen: &mut Seen) -> Result {
     let weights = PytorchReader::new(path)?;
     match job {
-        Job::List => {
+        Job::List | Job::Again => {
             for (name, tensor) in weights.tensors() {
                 seen.listed(name, tensor.dtype().size(), tensor.shape());
             }

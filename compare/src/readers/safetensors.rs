@@ -15,7 +15,7 @@ pub fn run(job: Job, path: &Path, watch: &mut Watch, seen: &mut Seen) -> Result 
     let mapped = map(path)?;
     let weights = SafeTensors::deserialize(&mapped)?;
     match job {
-        Job::List => {
+        Job::List | Job::Again => {
             for (name, tensor) in weights.iter() {
                 seen.listed(name, tensor.dtype().bitsize() / 8, tensor.shape());
             }

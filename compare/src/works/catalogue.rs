@@ -7,7 +7,7 @@ use crate::files::Weights::{
     ChannelsLast, Many, Model, ModelBf16, ModelF8, OneView, SmallModel, Training, Transposed, Views,
 };
 use crate::files::{Form, Weights};
-use crate::readers::Job::{IntoF32, List, Load, Own, OwnThreads, Rows, Sum, ToF32};
+use crate::readers::Job::{Again, IntoF32, List, Load, Own, OwnThreads, Rows, Sum, ToF32};
 use crate::readers::Reader;
 
 pub(super) fn all() -> impl Iterator<Item = &'static Work> {
@@ -136,6 +136,7 @@ const ROWS: &[Contestant] = &[
 
 const MODEL: &[Work] = &[
     Work::new("model", "open + list 147 tensors, 1.9 GB f16", List, 31, MODEL_LIST),
+    Work::new("model-again", "the same for the tenth time in one process", Again, 31, MODEL_LIST),
     Work::new("model-cold", "the same, cold page cache", List, 11, MODEL_LIST).cold(),
     Work::new("borrow", "read every byte borrowed, 1.9 GB", Sum, 7, BORROW),
     Work::new("borrow-cold", "the same, cold page cache", Sum, 3, BORROW).cold(),
