@@ -19,7 +19,7 @@ pub fn run(job: Job, path: &Path, watch: &mut Watch, seen: &mut Seen) -> Result 
             }
             watch.stop();
         }
-        Job::Own | Job::Load | Job::Rows => {
+        Job::Own | Job::Vec | Job::Load | Job::Rows => {
             let mut owned = Vec::with_capacity(weights.tensor_infos().len());
             for name in weights.tensor_infos().keys() {
                 let mut tensor = get(name)?;

@@ -33,6 +33,8 @@ pub enum Job {
     Sum,
     /// Open it and copy every tensor to memory of its own, row-major, all kept.
     Own,
+    /// The same into a vector for each.
+    Vec,
     /// Open it and bring every tensor into memory of its own as the reader does that best: strides, ties and views may stay.
     Load,
     /// As `Own`, with a thread for each processor.

@@ -16,7 +16,7 @@ pub fn run(job: Job, path: &Path, watch: &mut Watch, seen: &mut Seen) -> Result 
             }
             watch.stop();
         }
-        Job::Own | Job::Load => {
+        Job::Own | Job::Vec | Job::Load => {
             let owned = weights.tensors().values().map(|tensor| tensor.read()).collect::<Result<Vec<_>, _>>()?;
             watch.stop();
             owned.iter().for_each(|bytes| seen.bytes(bytes));

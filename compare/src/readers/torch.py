@@ -77,7 +77,7 @@ def run(job, form, path, deep):
         for name, tensor in found:
             check += len(name) + tensor.dim() + tensor.nbytes
         watch.stop()
-    elif job in ("own", "load", "own-threads"):
+    elif job in ("own", "vec", "load", "own-threads"):
         if form == "archive":
             made = [tensor.clone(memory_format=torch.contiguous_format) for _, tensor in found]
         else:
