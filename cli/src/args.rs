@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use torch_checkpoint::{Device, MapLocation};
 
+use crate::convert::Convert;
 use crate::diff::Diff;
 use crate::names::Filter;
 use crate::pages::{Completions, Man};
@@ -32,6 +33,11 @@ pub(crate) enum Command {
     /// The exit code is 0 if all are safe, 3 if one needs trust, 4 if one is dangerous, and 1 if one is unreadable and
     /// nothing worse was found.
     Scan(Scan),
+    /// Write the tensors of any checkpoint as safetensors
+    ///
+    /// A state dict is found, or named, as by the library's `load_state_dict`. The output is written beside its place, and
+    /// appears there when it is whole: an interrupted or failed conversion leaves nothing behind.
+    Convert(Box<Convert>),
     /// Compare the tensors of two checkpoints: names, dtypes, shapes and values
     ///
     /// The checkpoints may be of any two kinds: a training checkpoint and a safetensors file, shards and the file that they

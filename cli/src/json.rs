@@ -16,6 +16,7 @@ use crate::show::views::Extras;
 use crate::show::{Joined, Numbering, stored, stored_bytes, tied};
 
 use values::ValueLine;
+pub(crate) use values::plain;
 
 /// Prints a listing; `hashes` are those of its tensors, in order, if they are wanted, `components` those of its nested
 /// tensors.
@@ -216,7 +217,7 @@ pub(crate) fn components(tensor: &Tensor, hashes: bool) -> Result<Vec<Component>
 }
 
 /// Prints as JSON text what can be displayed.
-struct Text<T>(T);
+pub(crate) struct Text<T>(T);
 
 impl<T: Display> Serialize for Text<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

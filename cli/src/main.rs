@@ -1,7 +1,8 @@
-//! The `torch-checkpoint` command: looks into the files PyTorch saves. It prints, and never writes a file.
+//! The `torch-checkpoint` command: looks into the files PyTorch saves. It prints; only `convert` writes files.
 
 mod args;
 mod columns;
+mod convert;
 mod diff;
 mod failure;
 mod groups;
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
         Command::Show(show) => show::run(show),
         Command::Verify(verify) => verify::run(verify),
         Command::Scan(scan) => scan::run(scan),
+        Command::Convert(convert) => convert::run(convert),
         Command::Diff(diff) => diff::run(diff),
         Command::Completions(completions) => pages::completions(completions),
         Command::Man(man) => pages::man(man),

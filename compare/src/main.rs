@@ -34,6 +34,7 @@ fn main() -> Result {
         }
         Some(Command::Make { weights, form, dir }) => files::File::new(*weights, *form).make(dir),
         Some(Command::Child(task)) => child::run(task),
+        Some(Command::Touch { kib }) => measure::touch(*kib),
         Some(Command::Scaling(options)) => scaling::run(options),
     }
 }
@@ -67,6 +68,9 @@ enum Command {
     Make { weights: Weights, form: Form, dir: PathBuf },
     /// Does one work in this process and prints what it took, for use under a profiler.
     Child(child::Task),
+    /// Takes so much memory and gives it back.
+    #[command(hide = true)]
+    Touch { kib: u64 },
     /// Measures against the number of tensors and the size instead, and plots that (`docs/scaling.md`).
     Scaling(scaling::Options),
 }

@@ -95,7 +95,7 @@ impl Pickles<'_> {
         }
         let len = pickle::measure(bytes, self.limits).map_err(located)?;
         let end = self.at.saturating_add(u64::try_from(len).unwrap_or(u64::MAX));
-        let stable = self.source.stable(self.at..end).unwrap_or_default();
+        let stable = self.source.stable(self.at..end).map_err(located)?;
         let decoded = pickle::decode(&stable, self.limits).map_err(located)?;
         if decoded.consumed != len {
             return Err(located(Error::malformed("the file changed while it was read")));

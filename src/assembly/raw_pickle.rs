@@ -13,7 +13,7 @@ pub(super) fn assemble(source: &Source, opening: Opening<'_>) -> Result<Assembly
     let bytes = source.bytes();
     // Measured even where nobody can change the bytes: all ways of opening a file find the same defect first.
     let len = u64::try_from(pickle::measure(bytes, opening.limits)?).unwrap_or(u64::MAX);
-    let stable = source.stable(0..len).unwrap_or_default();
+    let stable = source.stable(0..len)?;
     let Decoded { graph, consumed } = pickle::decode(&stable, opening.limits)?;
     refuse_damaged_stream(&graph, bytes.get(consumed..).unwrap_or_default())?;
     let consumed = u64::try_from(consumed).unwrap_or(u64::MAX);

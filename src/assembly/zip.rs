@@ -1,6 +1,5 @@
 //! Zip archives: what kind of archive it is decides who reads it on.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::archive_storages::ArchiveStorages;
@@ -62,7 +61,7 @@ fn writer(archive: &Archive) -> &'static str {
 
 /// The graph of a pickle that is a record, named by it.
 pub(super) fn decode_record(archive: &Archive, record: RecordId, limits: &Limits) -> Result<Graph, Error> {
-    let bytes: Cow<'_, [u8]> = archive.pickle(record)?;
+    let bytes = archive.pickle(record)?;
     // What follows STOP is no part of the program, as in torch.
     let Decoded { graph, .. } = pickle::decode(&bytes, limits).map_err(|e| e.in_record(archive.name(record)))?;
     Ok(graph.named(archive.name(record)))

@@ -35,7 +35,7 @@ impl ShardIndex {
     /// Malformed: it is no JSON, has no `weight_map` or a name twice. Limit: `Limits::json_bytes`.
     pub(crate) fn read(source: &Source, limits: &Limits) -> Result<Self, Error> {
         Limits::check("json_bytes", source.len(), limits.json_bytes)?;
-        let json = source.stable(0..source.len()).unwrap_or_default();
+        let json = source.stable(0..source.len())?;
         let Index { weight_map, metadata } = json::parse(&json, PhantomData::<Index>)?;
         let Some(Entries(weight_map)) = weight_map else {
             return Err(Error::malformed("the index has no `weight_map`, which says where each tensor is"));

@@ -1,5 +1,8 @@
 //! Memory of our own: aligned for every dtype, and in large pages where the system has them.
 
+use std::fmt;
+use std::ops::Deref;
+
 use zerocopy::{FromZeros, IntoBytes};
 
 use crate::error::Error;
@@ -7,7 +10,7 @@ use crate::error::Error;
 /// What is larger gets pages of its own. Fresh memory costs a page fault for each page when it is filled, which is most of
 /// the cost of a copy; a large page (2 MiB on x86) has a 512th of them.
 #[cfg(feature = "mmap")]
-const LARGE: usize = 4 << 20;
+const LARGE: usize = 2 << 20;
 
 /// Bytes at a multiple of 16, unless they were made by somebody else.
 pub(crate) struct Memory(Kind);
@@ -80,6 +83,29 @@ impl From<Box<[u8]>> for Memory {
     }
 }
 
+/// Bytes that nobody else can change: lent by memory, or copied out of a mapped file.
+pub(crate) enum Stable<'a> {
+    Lent(&'a [u8]),
+    Copied(Memory),
+}
+
+impl Deref for Stable<'_> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Lent(bytes) => bytes,
+            Self::Copied(memory) => memory.bytes(),
+        }
+    }
+}
+
+impl fmt::Debug for Stable<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Stable({} bytes)", self.len())
+    }
+}
+
 fn no_memory(bytes: usize) -> Error {
     Error::limit(format!("there is no memory for {bytes} bytes"))
 }
@@ -90,7 +116,7 @@ mod tests {
 
     #[test]
     fn memory_of_every_size_is_zeroed_aligned_and_as_long_as_asked() {
-        for len in [0, 1, 15, 16, 17, 4096, (4 << 20) - 1, 4 << 20, (4 << 20) + 5] {
+        for len in [0, 1, 15, 16, 17, 4096, (2 << 20) - 1, 2 << 20, (4 << 20) + 5] {
             let mut memory = Memory::zeroed(len).unwrap();
             assert_eq!(memory.bytes().len(), len);
             assert!(memory.bytes().iter().all(|&byte| byte == 0));

@@ -5,7 +5,6 @@ mod folder;
 mod mapping;
 mod memory;
 
-use std::borrow::Cow;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
@@ -14,7 +13,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub(crate) use folder::Folder;
-pub(crate) use memory::Memory;
+pub(crate) use memory::{Memory, Stable};
 
 use crate::error::Error;
 use crate::parallel;
@@ -143,9 +142,12 @@ impl Source {
 
     /// The bytes of a range that nobody else can change any more: borrowed if the source is owned memory, copied if it is
     /// mapped. Whatever is validated before it is used goes through here.
-    pub(crate) fn stable(&self, range: Range<u64>) -> Option<Cow<'_, [u8]>> {
-        let bytes = self.get(range)?;
-        Some(if self.is_stable() { Cow::Borrowed(bytes) } else { Cow::Owned(bytes.to_vec()) })
+    ///
+    /// # Errors
+    /// Malformed: it does not lie inside. Limit: there is no memory for a copy.
+    pub(crate) fn stable(&self, range: Range<u64>) -> Result<Stable<'_>, Error> {
+        let bytes = self.get(range).ok_or_else(|| Error::malformed("the file ends before what it should hold"))?;
+        if self.is_stable() { Ok(Stable::Lent(bytes)) } else { Memory::copy_of(bytes).map(Stable::Copied) }
     }
 }
 

@@ -18,7 +18,7 @@ pub(super) struct ValueLine<'a> {
 /// A value in JSON.
 #[derive(Serialize)]
 #[serde(untagged)]
-enum Plain<'a> {
+pub(crate) enum Plain<'a> {
     Null,
     Bool(bool),
     Int(i64),
@@ -46,7 +46,7 @@ impl<'a> ValueLine<'a> {
 }
 
 /// A value's type and JSON. What is no plain value is named only.
-fn plain(value: Value<'_>) -> (&'static str, Plain<'_>) {
+pub(crate) fn plain(value: Value<'_>) -> (&'static str, Plain<'_>) {
     match value.kind() {
         Kind::None => ("none", Plain::Null),
         Kind::Bool => ("bool", value.as_bool().map_or(Plain::Null, Plain::Bool)),

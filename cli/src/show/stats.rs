@@ -132,7 +132,9 @@ impl Sums {
     /// algorithm for computing sample variances" (1979), which does not subtract large sums from each other.
     fn add(&mut self, more: &Self) {
         let (own, its) = (self.finite as f64, more.finite as f64);
-        if more.finite > 0 {
+        if self.finite == 0 {
+            (self.mean, self.squares) = (more.mean, more.squares);
+        } else if more.finite > 0 {
             let all = own + its;
             let distance = more.mean - self.mean;
             self.mean += distance * its / all;

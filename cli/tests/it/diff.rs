@@ -108,7 +108,7 @@ fn prefixes_are_taken_off() {
 
 #[test]
 fn errors_are_1_and_wrong_usage_is_2() {
-    let sound = fixture("tied.pt");
+    let sound = fixture("state_dict.pt");
     let message = refusal(&["diff", &sound, "no/such\u{1b}[2J.pt"]);
     assert!(message.starts_with("error: no/such") && !message.contains('\u{1b}'), "{message}");
     let message = refusal(&["diff", "--key", "modle", &fixture("training_checkpoint.pt"), &sound]);

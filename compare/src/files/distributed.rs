@@ -45,6 +45,9 @@ pub fn write(views: &[View], numbers: &Numbers, folder: &Path) -> Result {
             let rows = view.shape.first().copied().unwrap_or(1);
             let each = rows.div_ceil(RANKS);
             let (first_row, end) = ((rank * each).min(rows), ((rank + 1) * each).min(rows));
+            if first_row == end {
+                continue;
+            }
             let mut shape = view.shape.clone();
             if let Some(rows) = shape.first_mut() {
                 *rows = end - first_row;

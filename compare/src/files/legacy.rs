@@ -3,9 +3,8 @@
 use std::io::Write;
 
 use crate::Result;
-use crate::files::Weights;
 use crate::files::numbers::Numbers;
-use crate::files::objects::{self, Ids};
+use crate::files::objects::Ids;
 use crate::files::pickle::{Protocol, Writer};
 use crate::files::weights::View;
 
@@ -13,14 +12,15 @@ use crate::files::weights::View;
 const MAGIC: [u8; 10] = [0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19];
 
 /// Five pickles (a magic number, the version, facts of the machine, the object, the keys of its storages), then of each
-/// storage its count of elements and its data. `storages` are views, one for each storage.
-pub fn write(weights: Weights, views: &[View], storages: &[&View], numbers: &Numbers, out: &mut impl Write) -> Result {
+/// storage its count of elements and its data. `object` is pickled with ids that are addresses; `storages` are views, one
+/// for each.
+pub fn write(object: &[u8], storages: &[&View], numbers: &Numbers, out: &mut impl Write) -> Result {
     let mut keyed: Vec<(String, &View)> = storages.iter().map(|&view| (Ids::Addresses.key(view), view)).collect();
     keyed.sort_by(|(a, _), (b, _)| a.cmp(b));
     out.write_all(&pickled(|writer| writer.long(&MAGIC)))?;
     out.write_all(&pickled(|writer| writer.int(1001)))?;
     out.write_all(&pickled(facts))?;
-    out.write_all(&objects::pickle(weights, views, Ids::Addresses))?;
+    out.write_all(object)?;
     out.write_all(&pickled(|writer| {
         writer.list(&keyed, |writer, (key, _)| {
             writer.fresh(key);

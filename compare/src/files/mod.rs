@@ -5,6 +5,8 @@ mod legacy;
 mod numbers;
 mod objects;
 mod pickle;
+#[cfg(test)]
+mod tests;
 mod weights;
 
 use std::fs;
@@ -77,7 +79,8 @@ impl File {
             Form::Archive | Form::Deflated => self.archive(&views, &storages, &numbers, &unfinished)?,
             Form::Legacy => {
                 let mut out = BufWriter::new(fs::File::create(&unfinished)?);
-                legacy::write(self.weights, &views, &storages, &numbers, &mut out)?;
+                let object = objects::pickle(self.weights, &views, Ids::Addresses);
+                legacy::write(&object, &storages, &numbers, &mut out)?;
                 out.flush()?;
             }
             Form::Distributed => distributed::write(&views, &numbers, &unfinished)?,

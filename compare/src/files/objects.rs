@@ -138,7 +138,7 @@ fn tensor(writer: &mut Writer, view: &View, ids: Ids) {
         Some(class) => writer.global("torch", class),
         None => writer.global("torch.storage", "UntypedStorage"),
     }
-    writer.fresh(&ids.key(view));
+    writer.interned(&ids.key(view));
     writer.interned("cpu");
     writer.int(if class.is_some() { view.storage_numel } else { view.storage_nbytes() });
     if ids == Ids::Addresses {

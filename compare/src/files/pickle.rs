@@ -18,6 +18,9 @@ pub struct Writer {
     known: HashMap<String, u32>,
 }
 
+/// A key, and what writes its value.
+type Field<'a> = (&'a str, &'a mut dyn FnMut(&mut Writer));
+
 impl Writer {
     /// As CPython's pickler: so many items at a time.
     const BATCH: usize = 1000;
@@ -164,15 +167,25 @@ impl Writer {
         self.tuple(values.len(), |writer| values.iter().for_each(|&value| writer.int(value)));
     }
 
-    /// A dict of the items, which are keys with values.
-    pub fn dict<T>(&mut self, items: &[T], write: impl FnMut(&mut Self, &T)) {
+    /// A dict of the items, which are keys with values. After a batch that is full CPython begins another one, even if it
+    /// stays empty.
+    pub fn dict<T>(&mut self, items: &[T], mut write: impl FnMut(&mut Self, &T)) {
         self.out.push(b'}');
         self.put();
-        self.items(items, *b"su", write);
+        if let [item] = items {
+            write(self, item);
+            return self.out.push(b's');
+        }
+        let empty = items.len() > 1 && items.len().is_multiple_of(Self::BATCH);
+        for batch in items.chunks(Self::BATCH).chain(empty.then_some(&[][..])) {
+            self.out.push(b'(');
+            batch.iter().for_each(|item| write(self, item));
+            self.out.push(b'u');
+        }
     }
 
     /// A dict, each of whose keys is an interned string.
-    pub fn fields(&mut self, fields: &mut [(&str, &mut dyn FnMut(&mut Self))]) {
+    pub fn fields(&mut self, fields: &mut [Field<'_>]) {
         self.out.push(b'}');
         self.put();
         let single = fields.len() == 1;

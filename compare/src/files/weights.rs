@@ -29,7 +29,7 @@ pub enum Weights {
 }
 
 /// What one number of a tensor is.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Element {
     F32,
     F16,

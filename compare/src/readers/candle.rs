@@ -13,13 +13,13 @@ pub fn run(job: Job, path: &Path, watch: &mut Watch, seen: &mut Seen) -> Result 
     let weights = PthTensors::new(path, None)?;
     let get = |name| -> Result<Tensor> { Ok(weights.get(name)?.ok_or("a tensor is gone")?) };
     match job {
-        Job::List => {
+        Job::List | Job::Again => {
             for (name, tensor) in weights.tensor_infos() {
                 seen.listed(name, tensor.dtype.size_in_bytes(), tensor.layout.dims());
             }
             watch.stop();
         }
-        Job::Own | Job::Load | Job::Rows => {
+        Job::Own | Job::Vec | Job::Load | Job::Rows => {
             let mut owned = Vec::with_capacity(weights.tensor_infos().len());
             for name in weights.tensor_infos().keys() {
                 let mut tensor = get(name)?;

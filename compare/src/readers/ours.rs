@@ -18,7 +18,7 @@ pub fn run(job: Job, file: File, path: &Path, watch: &mut Watch, seen: &mut Seen
     }
     let weights = options.load_state_dict(path)?;
     match job {
-        Job::List => {
+        Job::List | Job::Again => {
             for (name, tensor) in &weights {
                 seen.listed(name, tensor.dtype().itemsize(), tensor.shape());
             }
@@ -31,6 +31,13 @@ pub fn run(job: Job, file: File, path: &Path, watch: &mut Watch, seen: &mut Seen
             watch.stop();
         }
         Job::Own => {
+            let owned = weights.values().map(Tensor::detach).collect::<Result<Vec<_>, _>>()?;
+            watch.stop();
+            for tensor in &owned {
+                seen.bytes(&tensor.bytes()?);
+            }
+        }
+        Job::Vec => {
             let owned = weights.values().map(Owned::of).collect::<Result<Vec<_>, _>>()?;
             watch.stop();
             owned.iter().for_each(|owned| seen.bytes(owned.bytes()));

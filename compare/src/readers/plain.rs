@@ -19,7 +19,7 @@ pub fn run(job: Job, file: File, path: &Path, watch: &mut Watch) -> Result {
     let itemsize = file.weights.element().itemsize();
     let chunks = || mapped.iter().flat_map(|mapped| mapped.chunks(CHUNK));
     match (job, file.form) {
-        (Job::Own | Job::Load, Form::Deflated) => {
+        (Job::Own | Job::Vec | Job::Load, Form::Deflated) => {
             let owned = mapped.iter().map(|mapped| inflated(mapped)).collect::<Result<Vec<_>>>()?;
             watch.stop();
             black_box(owned);
@@ -30,7 +30,7 @@ pub fn run(job: Job, file: File, path: &Path, watch: &mut Watch) -> Result {
             black_box(sum.check());
             watch.stop();
         }
-        (Job::Own | Job::Load, _) => {
+        (Job::Own | Job::Vec | Job::Load, _) => {
             let owned: Vec<Vec<u8>> = chunks().map(<[u8]>::to_vec).collect();
             watch.stop();
             black_box(owned);
@@ -53,7 +53,7 @@ pub fn run(job: Job, file: File, path: &Path, watch: &mut Watch) -> Result {
             }
             watch.stop();
         }
-        (Job::List | Job::OwnThreads | Job::Rows, _) => return cannot(),
+        (Job::List | Job::Again | Job::OwnThreads | Job::Rows, _) => return cannot(),
     }
     Ok(())
 }

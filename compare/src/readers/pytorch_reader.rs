@@ -10,13 +10,13 @@ use crate::Result;
 pub fn run(job: Job, path: &Path, watch: &mut Watch, seen: &mut Seen) -> Result {
     let weights = PytorchReader::new(path)?;
     match job {
-        Job::List => {
+        Job::List | Job::Again => {
             for (name, tensor) in weights.tensors() {
                 seen.listed(name, tensor.dtype().size(), tensor.shape());
             }
             watch.stop();
         }
-        Job::Own | Job::Load => {
+        Job::Own | Job::Vec | Job::Load => {
             let owned = weights.tensors().values().map(|tensor| tensor.read()).collect::<Result<Vec<_>, _>>()?;
             watch.stop();
             owned.iter().for_each(|bytes| seen.bytes(bytes));

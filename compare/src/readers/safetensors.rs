@@ -15,7 +15,7 @@ pub fn run(job: Job, path: &Path, watch: &mut Watch, seen: &mut Seen) -> Result 
     let mapped = map(path)?;
     let weights = SafeTensors::deserialize(&mapped)?;
     match job {
-        Job::List => {
+        Job::List | Job::Again => {
             for (name, tensor) in weights.iter() {
                 seen.listed(name, tensor.dtype().bitsize() / 8, tensor.shape());
             }
@@ -27,7 +27,7 @@ pub fn run(job: Job, path: &Path, watch: &mut Watch, seen: &mut Seen) -> Result 
             }
             watch.stop();
         }
-        Job::Own | Job::Load => {
+        Job::Own | Job::Vec | Job::Load => {
             let owned: Vec<Vec<u8>> = weights.iter().map(|(_, tensor)| tensor.data().to_vec()).collect();
             watch.stop();
             owned.iter().for_each(|bytes| seen.bytes(bytes));

@@ -13,15 +13,14 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{Args, Subcommand, ValueEnum};
 
 use crate::Result;
 use files::Weights;
 use reading::{Job, Reader};
 
 /// Measures time and memory against the number of tensors and the size, and plots them.
-#[derive(Parser)]
-#[command(name = "compare scaling")]
+#[derive(Args)]
 pub struct Options {
     /// Measured runs at each point.
     #[arg(long, default_value_t = 5)]

@@ -26,7 +26,7 @@ struct Panel {
 
 const PANELS: [Panel; 4] = [
     Panel {
-        title: "Time to open and list, by tensors",
+        title: "CPU time to open and list, by tensors",
         axis: Axis::Tensors,
         of: seconds,
         y: 3e-5..10.0,
@@ -35,7 +35,7 @@ const PANELS: [Panel; 4] = [
         jobs: &[Job::List],
     },
     Panel {
-        title: "Time, by size of 100 tensors",
+        title: "CPU time, by size (100 tensors)",
         axis: Axis::Size,
         of: seconds,
         y: 3e-5..10.0,
@@ -53,7 +53,7 @@ const PANELS: [Panel; 4] = [
         jobs: &[Job::List],
     },
     Panel {
-        title: "Peak memory to open and list, by size",
+        title: "Peak memory to open and list, by size (100 tensors)",
         axis: Axis::Size,
         of: bytes,
         y: 1e6..2e9,
@@ -64,7 +64,7 @@ const PANELS: [Panel; 4] = [
 ];
 
 fn seconds(point: &Point) -> f64 {
-    point.nanos as f64 / 1e9
+    point.cpu_nanos as f64 / 1e9
 }
 
 fn bytes(point: &Point) -> f64 {
@@ -88,6 +88,7 @@ fn draw_panel(panel: &Panel, points: &[Point], area: &DrawingArea<SVGBackend<'_>
     let mut chart = ChartBuilder::on(area)
         .caption(panel.title, (FONT, 17))
         .margin(12)
+        .margin_right(26)
         .x_label_area_size(26)
         .y_label_area_size(58)
         .build_cartesian_2d(x.clone().log_scale(), panel.y.clone().log_scale())?;

@@ -7,7 +7,7 @@ use crate::files::Weights::{
     ChannelsLast, Many, Model, ModelBf16, ModelF8, OneView, SmallModel, Training, Transposed, Views,
 };
 use crate::files::{Form, Weights};
-use crate::readers::Job::{IntoF32, List, Load, Own, OwnThreads, Rows, Sum, ToF32};
+use crate::readers::Job::{Again, IntoF32, List, Load, Own, OwnThreads, Rows, Sum, ToF32, Vec};
 use crate::readers::Reader;
 
 pub(super) fn all() -> impl Iterator<Item = &'static Work> {
@@ -27,7 +27,7 @@ const fn candle(weights: Weights, form: Form) -> Contestant {
 }
 
 const fn pytorch_reader(weights: Weights, form: Form) -> Contestant {
-    Contestant::new(Reader::PytorchReader, weights, form)
+    Contestant::new(Reader::Pytorch, weights, form)
 }
 
 const fn torch(weights: Weights, form: Form) -> Contestant {
@@ -136,12 +136,13 @@ const ROWS: &[Contestant] = &[
 
 const MODEL: &[Work] = &[
     Work::new("model", "open + list 147 tensors, 1.9 GB f16", List, 31, MODEL_LIST),
+    Work::new("model-again", "the same for the tenth time in one process", Again, 31, MODEL_LIST),
     Work::new("model-cold", "the same, cold page cache", List, 11, MODEL_LIST).cold(),
     Work::new("borrow", "read every byte borrowed, 1.9 GB", Sum, 7, BORROW),
     Work::new("borrow-cold", "the same, cold page cache", Sum, 3, BORROW).cold(),
     Work::new("own", "every tensor into owned memory, 1.9 GB", Load, 5, OWN),
     Work::new("own-cold", "the same, cold page cache", Load, 3, OWN).cold(),
-    Work::new("own-vec", "each tensor into a vector, one after the other, 1.9 GB", Own, 5, OWN_VEC),
+    Work::new("own-vec", "each tensor into a vector, one after the other, 1.9 GB", Vec, 5, OWN_VEC),
     Work::new(
         "own-threads",
         "every tensor into owned memory on all processors, 1.9 GB",
@@ -239,6 +240,15 @@ const fn strided(weights: Weights) -> [Contestant; 5] {
     ]
 }
 
+const VIEWS: &[Contestant] = &[
+    ours(Views, Archive),
+    // The same storage as one tensor.
+    ours(OneView, Archive).target(Time(1.05)),
+    plain(Views, Archive),
+    pytorch_reader(Views, Archive),
+    torch(Views, Archive),
+];
+
 const STRIDED: &[Work] = &[
     Work::new("transposed", "60 transposed f32 tensors to contiguous, 0.8 GB", Own, 5, &strided(Transposed)),
     Work::new(
@@ -248,18 +258,6 @@ const STRIDED: &[Work] = &[
         5,
         &strided(ChannelsLast),
     ),
-    Work::new(
-        "views",
-        "4,096 views of one 512 MiB storage into owned memory",
-        Own,
-        5,
-        &[
-            ours(Views, Archive),
-            // The same storage as one tensor.
-            ours(OneView, Archive).target(Time(1.05)),
-            plain(Views, Archive),
-            pytorch_reader(Views, Archive),
-            torch(Views, Archive),
-        ],
-    ),
+    Work::new("views", "4,096 views of one 512 MiB storage into owned memory", Load, 5, VIEWS),
+    Work::new("views-vec", "each of them into a vector", Vec, 5, VIEWS),
 ];

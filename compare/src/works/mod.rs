@@ -82,7 +82,7 @@ pub fn run_all(options: &Options) -> Result {
     let dir = options.dir.as_deref().unwrap_or(temporary.path());
     std::fs::create_dir_all(dir)?;
     let torch = torch::version(&options.torch);
-    let how = How { dir, cold: false, deep: false, python: torch.is_some().then_some(&*options.torch) };
+    let how = How { dir, cold: false, deep: false, memory_kib: 0, python: torch.is_some().then_some(&*options.torch) };
     table::head();
     let mut remarks = Vec::new();
     for (n, work) in works.iter().enumerate() {
@@ -137,26 +137,29 @@ fn compare(work: &Work, how: How<'_>, rounds: usize) -> Result<Vec<Outcome>> {
     let one = |contestant: &Contestant, how| run(work.job, contestant.reader, contestant.file, how);
     let weights = work.contestants[0].file.weights;
     let mut outcomes = Vec::new();
+    let mut peaks = Vec::new();
     let mut wanted = None;
     // The round before the first fills caches and finds out who refuses. All that read the same weights must have read the
     // same bytes.
     for contestant in work.contestants {
         let how = How { cold: false, deep: true, ..how };
         let comparable = contestant.reader != Reader::Plain && contestant.file.weights == weights;
-        outcomes.push(match one(contestant, how)? {
+        let first = one(contestant, how)?;
+        peaks.push(first.as_ref().map_or(0, |run| run.report.peak_kib));
+        outcomes.push(match first {
             Err(refusal) => Outcome::Refused(refusal),
             Ok(run) if comparable && *wanted.get_or_insert(run.report.check) != run.report.check => Outcome::Different,
             Ok(_) => Outcome::Runs(Vec::new()),
         });
     }
     for _ in 0..rounds {
-        for (contestant, outcome) in work.contestants.iter().zip(&mut outcomes) {
+        for ((contestant, outcome), &memory_kib) in work.contestants.iter().zip(&mut outcomes).zip(&peaks) {
             let Outcome::Runs(runs) = outcome else { continue };
             let taken: u64 = runs.iter().map(|run| run.process_nanos).sum();
             if taken > ENOUGH.0 && runs.len() >= ENOUGH.1 {
                 continue;
             }
-            match one(contestant, how)? {
+            match one(contestant, How { memory_kib, ..how })? {
                 Err(refusal) => *outcome = Outcome::Refused(refusal),
                 Ok(run) => runs.push(run),
             }

@@ -36,7 +36,7 @@ pub(super) fn rows(work: &Work, outcomes: &[Outcome], dir: &Path, torch: Option<
             (_, Some(typical)) => {
                 let against = ours.as_ref().filter(|_| n > 0);
                 let ratio = |of: fn(&Typical) -> u64| {
-                    against.map_or(String::new(), |ours| format!("{:.2}", of(ours) as f64 / of(&typical) as f64))
+                    against.map_or(String::new(), |ours| two_digits(of(ours) as f64 / of(&typical) as f64))
                 };
                 let file = contestant.file.path(dir);
                 println!(
@@ -80,10 +80,10 @@ fn label(work: &Work, contestant: &Contestant, torch: &str) -> String {
         (Reader::TorchCheckpoint, ..) => "torch-checkpoint".into(),
         (Reader::Safetensors, ..) => "safetensors".into(),
         (Reader::Candle, ..) => "candle-core".into(),
-        (Reader::PytorchReader, ..) => "pytorch-reader".into(),
+        (Reader::Pytorch, ..) => "pytorch-reader".into(),
         (Reader::Torch, ..) => format!("torch {torch}"),
         (Reader::Plain, Job::Sum, _) => "plain pass over the mapped file".into(),
-        (Reader::Plain, Job::Own, Form::Deflated) => "plain inflate".into(),
+        (Reader::Plain, Job::Own | Job::Load, Form::Deflated) => "plain inflate".into(),
         (Reader::Plain, Job::ToF32, _) => "plain copy of as many bytes".into(),
         (Reader::Plain, Job::IntoF32, _) => "copy of the output bytes, touched".into(),
         (Reader::Plain, ..) => "plain copy".into(),
@@ -104,6 +104,11 @@ fn verdict(target: Option<Target>, ours: Option<&Typical>, theirs: &Typical, fil
         }
     };
     format!("{wanted}: {}", if met { "met" } else { "**not met**" })
+}
+
+/// A ratio, so that a target can be seen to be met or not.
+fn two_digits(ratio: f64) -> String {
+    if ratio < 0.1 { format!("{ratio:.3}") } else { format!("{ratio:.2}") }
 }
 
 fn time(nanos: u64) -> String {

@@ -24,7 +24,7 @@ pub(super) fn assemble(folder: &Folder, file: &str, opening: Opening<'_>) -> Res
     let source = folder.open(file)?;
     let allowed = opening.limits.pickle_bytes.min(Limits::MAX_PICKLE_BYTES);
     Limits::check("pickle_bytes", source.len(), allowed).map_err(|e| e.inside(file))?;
-    let pickle = source.stable(0..source.len()).unwrap_or_default();
+    let pickle = source.stable(0..source.len()).map_err(|e| e.inside(file))?;
     let decoded = pickle::decode(&pickle, opening.limits).map_err(|e| e.inside(file))?;
     let metadata = metadata::read(&decoded.graph, opening.limits).map_err(|e| e.inside(file))?;
     let mut data = Data::open(folder, &metadata)?;

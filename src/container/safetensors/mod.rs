@@ -105,7 +105,7 @@ fn read_header(source: &Source, limits: &Limits) -> Result<Header, Error> {
         )));
     };
     Limits::check("json_bytes", declared_len, limits.json_bytes)?;
-    let json = source.stable(8..start).unwrap_or_default();
+    let json = source.stable(8..start)?;
     let Json { mut tensors, metadata } = json::parse(&json, PhantomData::<Json>).map_err(newer)?;
     // The sort is stable: tensors without data stay in the header's order.
     tensors.sort_by_key(|(_, tensor)| tensor.data_offsets);

@@ -22,7 +22,6 @@ mod salvage;
 #[cfg(test)]
 mod tests;
 
-use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 use std::sync::atomic::Ordering;
@@ -33,7 +32,7 @@ pub(crate) use self::salvage::{Salvaged, archives, inflate_zlib, salvage};
 use self::directory::{Directory, Method, Record};
 use crate::error::{Error, Shown};
 use crate::limits::Limits;
-use crate::source::{ByteOrder, RecordId, Records, Source};
+use crate::source::{ByteOrder, RecordId, Records, Source, Stable};
 
 /// An opened archive that holds one `torch.save`.
 pub(crate) struct Archive {
@@ -121,7 +120,7 @@ impl Archive {
     ///
     /// # Errors
     /// As [`Records::borrow`] and [`Records::produce`]. Limit: larger than `Limits::pickle_bytes`.
-    pub(crate) fn pickle(&self, record: RecordId) -> Result<Cow<'_, [u8]>, Error> {
+    pub(crate) fn pickle(&self, record: RecordId) -> Result<Stable<'_>, Error> {
         let allowed = self.limits.pickle_bytes.min(Limits::MAX_PICKLE_BYTES);
         Limits::check("pickle_bytes", self.record_len(record), allowed).map_err(|e| e.in_record(self.name(record)))?;
         self.stable(record)
@@ -131,7 +130,7 @@ impl Archive {
     ///
     /// # Errors
     /// As [`Records::borrow`] and [`Records::produce`]. Limit: larger than `Limits::json_bytes`.
-    pub(crate) fn json(&self, record: RecordId) -> Result<Cow<'_, [u8]>, Error> {
+    pub(crate) fn json(&self, record: RecordId) -> Result<Stable<'_>, Error> {
         Limits::check("json_bytes", self.record_len(record), self.limits.json_bytes)
             .map_err(|e| e.in_record(self.name(record)))?;
         self.stable(record)
@@ -203,19 +202,19 @@ impl Archive {
     }
 
     /// A record's bytes, which nobody else can change any more, with their checksum verified.
-    fn stable(&self, id: RecordId) -> Result<Cow<'_, [u8]>, Error> {
+    fn stable(&self, id: RecordId) -> Result<Stable<'_>, Error> {
         let record = self.record(id)?;
         let data = self.checked(id, record, Verify::Never)?;
         if record.method == Method::Deflated {
-            return self.inflated(id, record, data).map(Cow::Owned);
+            return self.inflated(id, record, data).map(|bytes| Stable::Copied(bytes.into()));
         }
-        let bytes = self.source.stable(data).ok_or_else(|| self.lost(id))?;
+        let bytes = self.source.stable(data).map_err(|e| e.in_record(self.name(id)))?;
         verify(&bytes, record).map_err(|e| e.in_record(self.name(id)))?;
         Ok(bytes)
     }
 
     /// As [`stable`](Self::stable), for records that hold one word.
-    fn short(&self, id: RecordId) -> Result<Cow<'_, [u8]>, Error> {
+    fn short(&self, id: RecordId) -> Result<Stable<'_>, Error> {
         if self.record_len(id) > MAX_SHORT_LEN {
             return Err(Error::malformed(format!(
                 "the record should hold one word and has {} bytes",

@@ -15,7 +15,7 @@ const STORAGES: [(&str, &[u8]); 3] = [("0", b"\0\0\x80\x3f\0\0\0\x40"), ("1", b"
 
 /// The records of `torch.save`, by what they are.
 impl Archive {
-    fn data_pkl(&self) -> Result<(RecordId, Cow<'_, [u8]>), Error> {
+    fn data_pkl(&self) -> Result<(RecordId, Stable<'_>), Error> {
         let record = self.require("data.pkl")?;
         Ok((record, self.pickle(record)?))
     }
@@ -62,7 +62,7 @@ fn read_all(archive: &Archive) -> Result<(), Error> {
 
 /// The sample's pickle and storages, each read as a loader would.
 fn assert_sample(archive: &Archive) {
-    assert_eq!(archive.data_pkl().expect("a pickle").1, PICKLE);
+    assert_eq!(&*archive.data_pkl().expect("a pickle").1, PICKLE);
     for (key, expected) in STORAGES {
         let id = archive.data(key).expect("a good key").expect("a record");
         assert_eq!(archive.record_len(id), expected.len() as u64, "storage {key}");
