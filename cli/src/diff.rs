@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use indicatif::ProgressBar;
 use torch_checkpoint::{DType, Error, Layout, Limits, LoadOptions, Tensor};
 
 use crate::failure::Failure;
@@ -22,6 +23,9 @@ use compare::{Side, Values};
 
 /// The exit code if something differs: 1 and 2 are errors, 3 and 4 are what `scan` says.
 const DIFFERENT: u8 = 5;
+
+/// Bytes that take so long that people want to see progress.
+const NOTICED: u64 = 256 << 20;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Diff {
@@ -150,8 +154,9 @@ impl Row {
 
 /// The names of A in their order, then those that only B has.
 fn rows(args: &Diff, a: Vec<(String, Tensor)>, b: Vec<(String, Tensor)>) -> Result<Vec<Row>, Failure> {
-    let bar = bar(&args.b);
-    bar.set_length(b.iter().fold(0, |sum, (_, tensor)| sum.saturating_add(wide(tensor.nbytes()))));
+    let bytes = b.iter().fold(0_u64, |sum, (_, tensor)| sum.saturating_add(wide(tensor.nbytes())));
+    let bar = if bytes < NOTICED { ProgressBar::hidden() } else { bar(&args.b) };
+    bar.set_length(bytes);
     let order: Vec<String> = b.iter().map(|(name, _)| name.clone()).collect();
     let mut b: HashMap<String, Tensor> = b.into_iter().collect();
     let mut rows = Vec::with_capacity(a.len());

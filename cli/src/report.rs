@@ -70,7 +70,10 @@ pub(crate) fn print(
 /// Text, and an empty line behind it if there is any.
 fn section(output: &mut Output, text: &str) -> Result<(), Failure> {
     output.text(text)?;
-    Ok(if text.is_empty() { () } else { output.text("\n")? })
+    if !text.is_empty() {
+        output.text("\n")?;
+    }
+    Ok(())
 }
 
 fn note(note: &str, screen: Screen) -> String {

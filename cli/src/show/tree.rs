@@ -58,6 +58,9 @@ impl Sums {
     }
 }
 
+/// What nodes have in common that are alike: what the node is, and the names and likenesses of those below it.
+type Likeness<'a> = (Option<&'a Kind>, Vec<(&'a str, usize)>);
+
 /// A module in JSON.
 #[derive(Serialize)]
 pub(crate) struct Line {
@@ -117,7 +120,7 @@ impl Tree {
 
     /// For each node a number that is equal for nodes below which everything is equal: names, dtypes, shapes.
     pub(crate) fn likenesses(&self) -> Vec<usize> {
-        let mut known: HashMap<(Option<&Kind>, Vec<(&str, usize)>), usize> = HashMap::new();
+        let mut known: HashMap<Likeness<'_>, usize> = HashMap::new();
         let mut numbers = vec![0; self.nodes.len()];
         for (index, node) in self.nodes.iter().enumerate().rev() {
             let child = |&child: &usize| Some((self.nodes.get(child)?.piece.as_str(), *numbers.get(child)?));

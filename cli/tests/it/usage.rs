@@ -15,6 +15,12 @@ fn wrong_usage_is_2() {
         &["show", "--map-location", "cuda:0=", &file],
         &["verify"],
         &["scan"],
+        &["diff", &file],
+        &["completions"],
+        &["man", "shwo"],
+        &["show", "--sort", "colour", &file],
+        &["show", "--depth", "1", &file],
+        &["show", "--include", "[", &file],
     ] {
         let output = run(args);
         assert_eq!(output.status.code(), Some(2), "{args:?}");
@@ -26,7 +32,16 @@ fn wrong_usage_is_2() {
 
 #[test]
 fn help_and_version_are_printed() {
-    for args in [&["--help"][..], &["show", "--help"], &["verify", "--help"], &["scan", "--help"], &["--version"]] {
+    for args in [
+        &["--help"][..],
+        &["show", "--help"],
+        &["verify", "--help"],
+        &["scan", "--help"],
+        &["diff", "--help"],
+        &["completions", "--help"],
+        &["man", "--help"],
+        &["--version"],
+    ] {
         let output = run(args);
         assert!(output.status.success() && output.stderr.is_empty(), "{args:?}");
         assert!(String::from_utf8(output.stdout).unwrap().contains("checkpoint"));
