@@ -31,6 +31,18 @@ impl Serialize for Number {
     }
 }
 
+/// A share in per cent, which is 0 or 100 only if it is exactly so.
+pub(crate) fn share(part: u64, whole: u64) -> String {
+    match part {
+        0 => "0".to_owned(),
+        all if all == whole => "100%".to_owned(),
+        some => match 100.0 * some as f64 / whole as f64 {
+            share if share < 0.1 => "<0.1%".to_owned(),
+            share => format!("{:.1}%", share.min(99.9)),
+        },
+    }
+}
+
 fn special(value: f64) -> String {
     if value.is_nan() { "nan".to_owned() } else { value.to_string() }
 }
@@ -94,5 +106,11 @@ mod tests {
         assert_eq!(json(Number::Float(0.5)), "0.5");
         assert_eq!(json(Number::Float(f64::NEG_INFINITY)), "\"-inf\"");
         assert_eq!(json(Number::Float(f64::NAN)), "\"nan\"");
+    }
+
+    #[test]
+    fn a_share_is_nothing_or_all_only_if_it_is() {
+        assert_eq!([share(0, 9), share(9, 9), share(1, 8)], ["0", "100%", "12.5%"]);
+        assert_eq!([share(1, 1_000_000), share(999_999, 1_000_000)], ["<0.1%", "99.9%"]);
     }
 }

@@ -7,7 +7,7 @@ use torch_checkpoint::Layout;
 use super::{Diff, Looks, Row, Values};
 use crate::columns::{self, Column};
 use crate::failure::Failure;
-use crate::number::Number;
+use crate::number::{Number, share};
 use crate::output::Output;
 use crate::paint::{Ink, Paint};
 use crate::screen::Screen;
@@ -23,6 +23,9 @@ const COLUMNS: [Column; 7] = [
     Column { title: "mean", least: 8, right: true },
     Column { title: "differing", least: 9, right: false },
 ];
+
+/// Of more elements than these the share that differs is shown, of fewer the number.
+const COUNTED: u64 = 10_000;
 
 pub(super) fn print(args: &Diff, rows: &[Row], others: [usize; 2]) -> Result<(), Failure> {
     let (screen, paint) = (Screen::of_stdout(), Paint::of_stdout());
@@ -89,7 +92,11 @@ fn differing(args: &Diff, row: &Row) -> String {
         Some(Values { differing: 0, .. }) => "nothing".to_owned(),
         Some(values) => {
             let nan = if values.nan > 0 { format!(", {} NaN", count(values.nan)) } else { String::new() };
-            format!("{} of {}{nan}", count(values.differing), count(values.count))
+            if values.count > COUNTED {
+                format!("{}{nan}", share(values.differing, values.count))
+            } else {
+                format!("{} of {}{nan}", count(values.differing), count(values.count))
+            }
         }
         None if has("dtype") => "dtype".to_owned(),
         None => "no data".to_owned(),

@@ -7,7 +7,7 @@ use torch_checkpoint::Listing;
 use super::stats::{BINS, Stats};
 use super::{name, shape};
 use crate::columns::{self, Column};
-use crate::number::Number;
+use crate::number::{Number, share};
 use crate::paint::{Ink, Paint};
 use crate::screen::Screen;
 use crate::text::{count, width};
@@ -42,7 +42,7 @@ pub(crate) fn print(listing: &Listing<'_>, stats: &[Option<Stats>], screen: Scre
             of(|stats| stats.max),
             of(|stats| stats.mean),
             of(|stats| stats.std),
-            Cow::Owned(stats.as_ref().map_or("-".to_owned(), zeros)),
+            Cow::Owned(stats.as_ref().map_or("-".to_owned(), |stats| share(stats.zeros, stats.count))),
             Cow::Owned(special),
             Cow::Owned(stats.as_ref().and_then(|stats| stats.histogram).map(bars).unwrap_or_default()),
         ];
@@ -76,18 +76,6 @@ fn natural(rows: &[(Ink, [Cow<'_, str>; 10])]) -> usize {
     widths.sum::<usize>().saturating_sub(2)
 }
 
-/// The share of zeros, which is 0 or 100 % only if it is exactly so.
-fn zeros(stats: &Stats) -> String {
-    match stats.zeros {
-        0 => "0".to_owned(),
-        all if all == stats.count => "100%".to_owned(),
-        some => match 100.0 * some as f64 / stats.count as f64 {
-            share if share < 0.1 => "<0.1%".to_owned(),
-            share => format!("{:.1}%", share.min(99.9)),
-        },
-    }
-}
-
 fn not_finite(stats: &Stats) -> String {
     let counted = [(stats.nan, "NaN"), (stats.inf, "inf")].into_iter().filter(|(number, _)| *number > 0);
     counted.map(|(number, what)| format!("{} {what}", count(number))).collect::<Vec<_>>().join(" ")
@@ -113,16 +101,5 @@ mod tests {
         assert_eq!(bars([0, 1, 2, 3, 4, 5, 6, 7, 8, 0, 800, 0]).chars().last(), Some(' '));
         assert_eq!(bars([0, 1, 2, 3, 4, 5, 6, 7, 8, 0, 0, 1]), " ▁▂▃▄▅▆▇█  ▁");
         assert_eq!(bars([u64::MAX, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]), "█▁          ");
-    }
-
-    #[test]
-    fn a_share_is_nothing_or_all_only_if_it_is() {
-        let share = |zeros, count| {
-            let stats =
-                Stats { count, nan: 0, inf: 0, zeros, min: None, max: None, mean: None, std: None, histogram: None };
-            super::zeros(&stats)
-        };
-        assert_eq!([share(0, 9), share(9, 9), share(1, 8)], ["0", "100%", "12.5%"]);
-        assert_eq!([share(1, 1_000_000), share(999_999, 1_000_000)], ["<0.1%", "99.9%"]);
     }
 }
