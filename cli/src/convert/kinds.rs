@@ -46,7 +46,7 @@ pub(super) fn form(tensor: &Tensor, args: &Convert) -> Result<Form, String> {
     }
     if dtype == Dtype::F4 {
         // Whose shapes count half bytes.
-        let doubled = shape.last_mut().and_then(|last| Some(*last = last.checked_mul(2)?));
+        let doubled = shape.last_mut().and_then(|last| last.checked_mul(2).map(|twice| *last = twice));
         doubled.ok_or("a float4_e2m1fn_x2 tensor without dimensions, whose two numbers safetensors cannot count")?;
     }
     Ok(Form { cast, written, dtype, shape, nbytes })
