@@ -6,6 +6,8 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use torch_checkpoint::{Device, MapLocation};
 
+use crate::convert::Convert;
+
 /// Looks into the files PyTorch saves, without Python and without running anything in them.
 #[derive(Debug, Parser)]
 #[command(name = "torch-checkpoint", version, max_term_width = 100)]
@@ -27,6 +29,11 @@ pub(crate) enum Command {
     /// The exit code is 0 if all are safe, 3 if one needs trust, 4 if one is dangerous, and 1 if one is unreadable and
     /// nothing worse was found.
     Scan(Scan),
+    /// Write the tensors of any checkpoint as safetensors
+    ///
+    /// A state dict is found, or named, as by the library's `load_state_dict`. The output is written beside its place, and
+    /// appears there when it is whole: an interrupted or failed conversion leaves nothing behind.
+    Convert(Box<Convert>),
 }
 
 #[derive(Debug, Args)]

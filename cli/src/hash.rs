@@ -96,7 +96,8 @@ fn divisible(tensor: &Tensor) -> bool {
     nbytes > CHUNK && !borrowed && !packed && tensor.layout() == Layout::Strided
 }
 
-fn little_endian(bytes: Cow<'_, [u8]>, dtype: DType) -> Cow<'_, [u8]> {
+/// Bytes of numbers in native order as little-endian ones.
+pub(crate) fn little_endian(bytes: Cow<'_, [u8]>, dtype: DType) -> Cow<'_, [u8]> {
     if cfg!(target_endian = "little") {
         return bytes;
     }

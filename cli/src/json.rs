@@ -191,7 +191,7 @@ struct ValueLine<'a> {
 /// A value in JSON.
 #[derive(Serialize)]
 #[serde(untagged)]
-enum Plain<'a> {
+pub(crate) enum Plain<'a> {
     Null,
     Bool(bool),
     Int(i64),
@@ -219,7 +219,7 @@ impl<'a> ValueLine<'a> {
 }
 
 /// A value's type and JSON. What is no plain value is named only.
-fn plain(value: Value<'_>) -> (&'static str, Plain<'_>) {
+pub(crate) fn plain(value: Value<'_>) -> (&'static str, Plain<'_>) {
     match value.kind() {
         Kind::None => ("none", Plain::Null),
         Kind::Bool => ("bool", value.as_bool().map_or(Plain::Null, Plain::Bool)),
@@ -288,7 +288,7 @@ fn text(value: &impl Display) -> Plain<'static> {
 }
 
 /// Prints as JSON text what can be displayed.
-struct Text<T>(T);
+pub(crate) struct Text<T>(T);
 
 impl<T: Display> Serialize for Text<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

@@ -1,7 +1,8 @@
-//! The `torch-checkpoint` command: looks into the files PyTorch saves. It prints, and never writes a file.
+//! The `torch-checkpoint` command: looks into the files PyTorch saves. It prints; only `convert` writes files.
 
 mod args;
 mod columns;
+mod convert;
 mod failure;
 mod groups;
 mod hash;
@@ -30,6 +31,7 @@ fn main() -> ExitCode {
         Command::Show(show) => show::run(show),
         Command::Verify(verify) => verify::run(verify),
         Command::Scan(scan) => scan::run(scan),
+        Command::Convert(convert) => convert::run(convert),
     };
     match done {
         Ok(code) => code,
