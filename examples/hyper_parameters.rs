@@ -22,12 +22,12 @@ struct Args {
 }
 
 fn main() -> Result<(), Error> {
-    let checkpoint = LoadOptions::new().map_location("cpu").open("fixtures/zip/torch-2.15/training_checkpoint.pt")?;
-    let run: Run = checkpoint.deserialize("")?;
+    let path = "fixtures/zip/torch-2.15/training_checkpoint.pt";
+    let weights = LoadOptions::new().map_location("cpu").key("model").load_state_dict(path)?;
+    let run: Run = weights.checkpoint().deserialize("")?;
     println!("epoch {}, best metric {}", run.epoch, run.best_metric);
     let Args { lr, batch_size, resume, milestones } = run.args;
     println!("lr {lr}, batch size {batch_size}, milestones {milestones:?}, resumed from {resume:?}");
-    let weights = checkpoint.state_dict()?;
     println!("{} tensors", weights.len());
     Ok(())
 }

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use torch_checkpoint::{Error, LoadOptions, NameClass, Verdict, scan};
 
 fn main() -> Result<ExitCode, Error> {
-    let path = std::env::args().nth(1).unwrap_or_else(|| "fixtures/zip/torch-2.15/training_checkpoint.pt".to_owned());
+    let path = std::env::args().nth(1).unwrap_or_else(|| "fixtures/zip/torch-2.15/trained_cnn_cuda.pt".to_owned());
     // One report for each file: there may be several in a folder.
     for report in scan(&path) {
         println!("{}", report.verdict);
