@@ -5,6 +5,8 @@
 //! cargo run --example classify -- PATH     # of a file with the same network
 //! ```
 
+#![expect(clippy::print_stdout, clippy::indexing_slicing, reason = "an example, of a network with two linear layers")]
+
 use burn::module::Module;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::{BatchNorm, BatchNormConfig, Linear, LinearConfig, PaddingConfig2d};
@@ -49,15 +51,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let device = Device::default();
     let mut cnn = Cnn::new(&device);
     let result = cnn.load_from(&mut TorchCheckpointStore::from_file(path)?)?;
-    writeln(&format!("{} parameters, not used: {}", result.applied.len(), result.unused.join(", ")));
+    println!("{} parameters, not used: {}", result.applied.len(), result.unused.join(", "));
     for brightness in [-1.0, 0.0, 1.0] {
         let classes = cnn.forward(Tensor::full([1, 1, 8, 8], brightness, &device)).into_data();
-        writeln(&format!("an image of {brightness}: {:.3?}", classes.as_slice::<f32>()?));
+        println!("an image of {brightness}: {:.3?}", classes.as_slice::<f32>()?);
     }
     Ok(())
-}
-
-#[expect(clippy::print_stdout, reason = "an example says what it found")]
-fn writeln(line: &str) {
-    println!("{line}");
 }

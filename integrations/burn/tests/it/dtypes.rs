@@ -175,3 +175,16 @@ fn no_tensor_of_the_fixtures_makes_it_panic() {
     }
     assert!(read > 1000, "{read}");
 }
+
+/// burn multiplies sizes unchecked.
+#[test]
+fn more_elements_than_there_can_be_are_an_error_only_for_who_wants_them() {
+    let weights = load_state_dict(fixtures().join("integrations/burn/huge_sparse.pt"), "cpu").unwrap();
+    assert_eq!(weights["huge"].shape(), [1 << 31, 1 << 31]);
+    let mut store = TorchCheckpointStore::new(weights).with_key_remapping("^ordinary$", "wanted").unwrap();
+    let mut holder = holder(4);
+    assert_eq!(holder.load_from(&mut store).unwrap().unused, ["huge"]);
+    assert_eq!(holder.wanted.val().into_data().as_slice::<f32>().unwrap(), [0.0, 1.0, 2.0, 3.0]);
+    let error = store.get_tensor("huge").unwrap().unwrap().to_bytes().unwrap_err();
+    assert!(error.to_string().contains("cannot be addressed"), "{error}");
+}

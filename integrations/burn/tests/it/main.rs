@@ -1,5 +1,8 @@
 //! One program for all tests: burn takes long to link.
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "the crate is tests")]
+
+mod attention;
 mod dtypes;
 mod names;
 mod network;
