@@ -6,6 +6,7 @@ mod attention;
 mod dtypes;
 mod names;
 mod network;
+mod same_as_burn;
 
 use std::path::{Path, PathBuf};
 

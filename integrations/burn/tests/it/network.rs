@@ -121,6 +121,23 @@ fn without_copies_the_entries_are_views_of_the_file() {
     }
 }
 
+/// burn would panic over a view whose elements are not aligned; such tensors are copied.
+#[test]
+fn elements_that_are_not_aligned_are_copied() {
+    let path = fixtures().join("rewritten/stored_unaligned.pt");
+    let weights = LoadOptions::new().key("weights").load_state_dict(path).unwrap();
+    let mut store = TorchCheckpointStore::new(weights.clone()).map_indices_contiguous(false).zero_copy(true);
+    let mut unaligned = 0;
+    for (name, tensor) in &weights {
+        let (stored, size) = (tensor.bytes().unwrap(), tensor.dtype().itemsize());
+        let bytes = store.get_tensor(name).unwrap().unwrap().to_bytes().unwrap();
+        assert_eq!(*bytes, *stored);
+        assert!(bytes.as_ptr().addr().is_multiple_of(size), "{name}");
+        unaligned += usize::from(!stored.as_ptr().addr().is_multiple_of(size));
+    }
+    assert!(unaligned > 0, "the fixture is about that");
+}
+
 /// The module outlives the store, the state dict and the last handle on the file.
 #[test]
 fn views_of_the_file_keep_it_open() {
@@ -140,10 +157,9 @@ fn views_of_the_file_keep_it_open() {
 }
 
 #[test]
-fn half_precision_weights_are_cast_on_the_way() {
+fn floats_are_cast_on_the_way() {
     let device = Device::default();
-    let weights = LoadOptions::new().key("model").map_location("cpu");
-    let weights = { weights }.load_state_dict(fixtures().join("integrations/burn/network_cuda.pt")).unwrap();
+    let weights = load_state_dict(fixtures().join("integrations/burn/network_cuda.pt"), "cpu").unwrap();
     let (network, _) = load(store(weights).then_adapter(FloatCastAdapter::to(DType::F16)), &device);
     assert_eq!(network.conv1.weight.val().dtype(), DType::F16);
     assert_eq!(network.head[0].weight.val().dtype(), DType::F16);
