@@ -130,6 +130,7 @@ fn state_dict(args: &Convert) -> Result<StateDict, Failure> {
 fn in_options(message: &str) -> String {
     let pairs = [
         (" with `LoadOptions::flatten()`", " with `--flatten`"),
+        ("; `Checkpoint::tensors` tells them apart by their paths", "; `--key` takes a part of the file"),
         (", or walk them with `LoadOptions::open`", ""),
         (", or walk them with `Checkpoint::constants`", ""),
         ("`LoadOptions::open` gives its values", "`show` lists its values"),

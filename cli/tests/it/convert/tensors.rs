@@ -57,6 +57,7 @@ fn every_fixture_that_can_be_converted_is() {
             continue;
         }
         let error = String::from_utf8(output.stderr).unwrap();
+        assert!(!error.contains("Checkpoint::"), "{error}");
         assert!(output.status.code() == Some(1) && error.lines().count() == 1 && !out.exists(), "{error}");
         let reason = REASONS.iter().find(|(reason, _)| error.contains(reason));
         let (reason, _) = reason.unwrap_or_else(|| panic!("{error}"));
