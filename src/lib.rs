@@ -15,6 +15,8 @@
 //! # Ok::<(), torch_checkpoint::Error>(())
 //! ```
 //!
+//! [The guide](guide) puts each idiom of Python beside its Rust line, and `examples/` has programs to start from.
+//!
 //! # Which dict
 //!
 //! [`load_state_dict`] states the five rules by which it finds the weights in a checkpoint, and never guesses between two
@@ -54,6 +56,8 @@
 //! * `safetensors` (default): read safetensors files. Without it they are refused with a word about that.
 //! * `serde-pickle` (default): `Value::to_serde_pickle`, values as the ecosystem's owned pickle values.
 
+#[doc = include_str!("../docs/guide.md")]
+pub mod guide {}
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct ReadmeExamples;

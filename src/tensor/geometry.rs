@@ -187,7 +187,7 @@ impl Geometry {
 
     /// The greatest element index that a tensor with elements reaches.
     #[inline]
-    fn last(&self) -> Option<usize> {
+    pub(super) fn last(&self) -> Option<usize> {
         self.dims()
             .try_fold(self.offset, |last, (size, stride)| last.checked_add(size.checked_sub(1)?.checked_mul(stride)?))
     }

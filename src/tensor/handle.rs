@@ -19,6 +19,7 @@ use crate::error::Error;
 /// | to get | use | copies |
 /// | --- | --- | --- |
 /// | `&[T]` of the dtype's own type | [`as_slice`](Self::as_slice) | never; an error says why it cannot |
+/// | the same for any strides, which the caller then has to follow | [`as_strided_slice`](Self::as_strided_slice) | never |
 /// | `Vec<T>` of the dtype's own type | [`to_vec`](Self::to_vec) | always |
 /// | floats of another width | [`cast`](Self::cast), [`cast_into`](Self::cast_into) | always |
 /// | raw bytes in row-major order | [`bytes`](Self::bytes), [`copy_to`](Self::copy_to) | only if they are not stored so |

@@ -56,6 +56,11 @@ pub(crate) fn case_064_strided_views_have_their_values() {
         assert_eq!(t.to_vec::<f32>().unwrap(), values, "{name}");
         assert_eq!((t.numel(), t.nbytes()), (values.len(), 4 * values.len()), "{name}");
         assert_eq!(t.as_slice::<f32>().is_ok(), t.is_contiguous(), "{name}");
+        let stored = t.as_strided_slice::<f32>().unwrap();
+        let places = shape.iter().zip(strides).fold(vec![0], |places, (&size, stride)| {
+            places.iter().flat_map(|place| (0..size).map(move |n| place + n * stride)).collect()
+        });
+        assert_eq!(places.iter().map(|&place| stored[place]).collect::<Vec<f32>>(), values, "{name}");
         assert_eq!(matches!(t.bytes().unwrap(), Cow::Borrowed(_)), t.is_contiguous(), "{name}");
     }
 }

@@ -167,6 +167,10 @@ fn read_as<T: Element>(tensor: &Tensor) -> Result<(), Error> {
     if let (Ok(slice), Ok(len)) = (tensor.as_slice::<T>(), &copy) {
         assert_eq!(slice.len(), *len);
     }
+    if let Ok(stored) = tensor.as_strided_slice::<T>() {
+        let steps = tensor.shape().iter().zip(tensor.strides()).map(|(size, stride)| size.saturating_sub(1) * stride);
+        assert_eq!(stored.len(), if tensor.numel() == 0 { 0 } else { 1 + steps.sum::<usize>() });
+    }
     copy.map(drop)
 }
 
