@@ -27,8 +27,9 @@ const PACKED: &str = "in_proj_weight";
 /// A packed tensor is sparse, nested or quantised per channel, of which there are no views.
 pub fn unpack_attention(tensors: impl IntoIterator<Item = (String, Tensor)>) -> Result<Vec<(String, Tensor)>, Error> {
     let tensors: Vec<(String, Tensor)> = tensors.into_iter().collect();
+    let modules = tensors.iter().filter_map(|(name, _)| name.strip_suffix(PACKED));
     let packed: HashSet<String> =
-        tensors.iter().filter_map(|(name, _)| name.strip_suffix(PACKED)).map(str::to_owned).collect();
+        modules.filter(|module| module.is_empty() || module.ends_with('.')).map(str::to_owned).collect();
     let mut unpacked = Vec::new();
     for (name, tensor) in tensors {
         let parameter = name.rfind("in_proj_").or_else(|| name.rfind("out_proj."));

@@ -56,6 +56,13 @@ fn an_out_proj_without_packed_projections_keeps_its_name() {
     assert_eq!(names(&unpacked(&with))[..4], kept);
 }
 
+#[test]
+fn a_longer_name_is_another_name() {
+    let other =
+        [("a.my_in_proj_weight", "attention.in_proj_weight"), ("a.my_out_proj.bias", "attention.out_proj.bias")];
+    assert_eq!(names(&unpacked(&other)), other.map(|(name, _)| name));
+}
+
 /// 16 rows are no three projections.
 #[test]
 fn what_has_no_three_parts_stays() {
