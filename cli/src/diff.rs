@@ -4,7 +4,7 @@ mod compare;
 mod json;
 mod report;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -14,6 +14,7 @@ use torch_checkpoint::{DType, Error, Layout, Limits, LoadOptions, Tensor};
 use crate::failure::Failure;
 use crate::hash;
 use crate::names::Filter;
+use crate::remedies::in_options;
 use crate::show::shape;
 use crate::text::clean;
 use crate::totals::wide;
@@ -100,17 +101,23 @@ fn load(path: &Path, key: Option<&str>, args: &Diff) -> Result<Loaded, Failure> 
     if args.flatten {
         options = options.flatten();
     }
-    let mut dict = options.load_state_dict(path).map_err(|error| {
-        // The library's remedies are its own.
-        let hint =
-            if error.to_string().contains("LoadOptions::key") { " (here: --key, --key-b, --flatten)" } else { "" };
-        Failure::Message(format!("{error}{hint}"))
-    })?;
-    for prefix in &args.strip_prefix {
-        dict = dict.strip_prefix(prefix).map_err(|error| failure(path, None, &error))?;
-    }
+    let dict = options.load_state_dict(path).map_err(|error| Failure::Message(in_options(&error.to_string())))?;
     let others = dict.others().filter(|(name, _)| args.filter.takes(name)).count();
-    let tensors = dict.into_iter().filter(|(name, _)| args.filter.takes(name)).collect();
+    let mut tensors: Vec<(String, Tensor)> = dict.into_iter().filter(|(name, _)| args.filter.takes(name)).collect();
+    let mut names = HashSet::new();
+    for (name, _) in &mut tensors {
+        let stripped =
+            args.strip_prefix.iter().fold(&**name, |name, prefix| name.strip_prefix(&**prefix).unwrap_or(name));
+        *name = stripped.to_owned();
+        if !names.insert(name.clone()) {
+            let (path, name) = (path.to_string_lossy(), clean(name));
+            let message = format!(
+                "{}: --strip-prefix makes `{name}` the name of two tensors; leave one out with --exclude",
+                clean(&path)
+            );
+            return Err(Failure::Message(message));
+        }
+    }
     Ok(Loaded { tensors, others })
 }
 

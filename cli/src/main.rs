@@ -14,6 +14,7 @@ mod output;
 mod pages;
 mod paint;
 mod pieces;
+mod remedies;
 mod report;
 mod scan;
 mod screen;

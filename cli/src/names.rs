@@ -8,14 +8,14 @@ use glob::Pattern;
 /// Which names are wanted.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct Filter {
-    /// Take only names that match a pattern: `*` is any text, `?` any character, `[0-9]` one of several
+    /// Take only names that match a pattern: `*` is any text, dots too, `?` any character, `[0-9]` one of these
     ///
-    /// A pattern is matched with the whole name, dots included: `*.weight`, `encoder.*`, `layer.[0-3].*`. If the option is
-    /// given more than once, one match is enough.
-    #[arg(long, value_name = "PATTERN", help_heading = "Which names")]
+    /// A pattern is matched with the whole name as the checkpoint has it: `*.weight`, `encoder.*`, `layer.[0-3].*`. If the
+    /// option is given more than once, one match is enough.
+    #[arg(long, value_name = "PATTERN")]
     include: Vec<Pattern>,
     /// Leave out names that match a pattern, also where --include takes them
-    #[arg(long, value_name = "PATTERN", help_heading = "Which names")]
+    #[arg(long, value_name = "PATTERN")]
     exclude: Vec<Pattern>,
 }
 

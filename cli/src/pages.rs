@@ -29,6 +29,11 @@ pub(crate) struct Man {
 pub(crate) fn completions(args: &Completions) -> Result<ExitCode, Failure> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut definition(), NAME, &mut script);
+    let mut script = String::from_utf8_lossy(&script).into_owned();
+    if args.shell == Shell::Bash {
+        // Of a name with a hyphen, clap_complete writes states that it does not look for: clap-rs/clap, issue 6421.
+        script = script.replace("torch__subcmd__checkpoint__", "torch__checkpoint__");
+    }
     print(&script)
 }
 
@@ -39,7 +44,7 @@ pub(crate) fn man(args: &Man) -> Result<ExitCode, Failure> {
     let command = args.command.as_ref().and_then(|name| whole.find_subcommand(name)).unwrap_or(&whole);
     let mut page = Vec::new();
     clap_mangen::Man::new(command.clone()).render(&mut page)?;
-    print(&page)
+    print(&String::from_utf8_lossy(&page))
 }
 
 fn a_command(text: &str) -> Result<String, String> {
@@ -48,9 +53,9 @@ fn a_command(text: &str) -> Result<String, String> {
     if known.contains(&text) { Ok(text.to_owned()) } else { Err(format!("the commands are {}", known.join(", "))) }
 }
 
-fn print(page: &[u8]) -> Result<ExitCode, Failure> {
+fn print(page: &str) -> Result<ExitCode, Failure> {
     let mut output = Output::new();
-    output.text(&String::from_utf8_lossy(page))?;
+    output.text(page)?;
     output.finish()?;
     Ok(ExitCode::SUCCESS)
 }

@@ -2,27 +2,24 @@
 
 use std::borrow::Cow;
 
-use glob::Pattern;
-
 use super::args::{Convert, Rename};
+use crate::names::Filter;
 
 /// What the options say of names.
 pub(super) struct Names<'a> {
-    include: &'a [Pattern],
-    exclude: &'a [Pattern],
+    filter: &'a Filter,
     prefixes: &'a [String],
     renames: &'a [Rename],
 }
 
 impl<'a> Names<'a> {
     pub(super) fn new(args: &'a Convert) -> Self {
-        Self { include: &args.include, exclude: &args.exclude, prefixes: &args.strip_prefix, renames: &args.rename }
+        Self { filter: &args.filter, prefixes: &args.strip_prefix, renames: &args.rename }
     }
 
     /// Whether a tensor is wanted, by its name in the file.
     pub(super) fn wanted(&self, name: &str) -> bool {
-        let any = |patterns: &[Pattern]| patterns.iter().any(|pattern| pattern.matches(name));
-        (self.include.is_empty() || any(self.include)) && !any(self.exclude)
+        self.filter.takes(name)
     }
 
     /// The name that it is written under.

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use regex::Regex;
 use torch_checkpoint::{Checkpoint, DType, Format, LoadOptions, StateDict, Tensor};
 
 use super::args::{Convert, Tied};
@@ -10,6 +9,7 @@ use super::kinds::{self, Form};
 use super::names::Names;
 use super::{bare, refused, ties, values};
 use crate::failure::Failure;
+use crate::remedies::in_options;
 use crate::text::{clean, plural};
 
 /// Names that a message lists.
@@ -124,26 +124,6 @@ fn state_dict(args: &Convert) -> Result<StateDict, Failure> {
         options = options.flatten();
     }
     options.load_state_dict(&args.input).map_err(|error| bare(in_options(&error.to_string())))
-}
-
-/// A message of the library, whose remedies are its own functions, with what the command line has for them.
-fn in_options(message: &str) -> String {
-    let pairs = [
-        (" with `LoadOptions::flatten()`", " with `--flatten`"),
-        ("; `Checkpoint::tensors` tells them apart by their paths", "; `--key` takes a part of the file"),
-        (", or walk them with `LoadOptions::open`", ""),
-        (", or walk them with `Checkpoint::constants`", ""),
-        ("`LoadOptions::open` gives its values", "`show` lists its values"),
-        (
-            "`LoadOptions::open` gives it as `checkpoint.root().as_tensor()`",
-            "`--flatten` takes it, `--rename '^$=NAME'` names it",
-        ),
-    ];
-    let message = pairs.iter().fold(message.to_owned(), |message, (ours, theirs)| message.replace(ours, theirs));
-    match Regex::new(r#"`LoadOptions::key\("([^"]*)"\)`"#) {
-        Ok(key) => key.replace_all(&message, "`--key $1`").into_owned(),
-        Err(_) => message,
-    }
 }
 
 /// The texts of a safetensors file's own header, and that the tensors are torch's, which Hugging Face's libraries ask for.

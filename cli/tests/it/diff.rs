@@ -131,7 +131,10 @@ fn errors_are_1_and_wrong_usage_is_2() {
     let message = refusal(&["diff", "--key", "modle", &fixture("training_checkpoint.pt"), &sound]);
     assert!(message.contains("`modle`"), "{message}");
     let message = refusal(&["diff", &fixture("state_dict.pt"), &fixture("meta_state_dict.pt")]);
-    assert!(message.contains("several dicts") && message.contains("--key"), "{message}");
+    assert!(message.contains("several dicts") && message.contains("`--key model`"), "{message}");
+    let twice = ["--flatten", "--strip-prefix", "model.", "--strip-prefix", "kept."];
+    let message = refusal(&[&["diff", &fixture("tied.pt"), &sound][..], &twice].concat());
+    assert!(message.contains("--strip-prefix makes `embed.weight` the name of two tensors"), "{message}");
     for wrong in [&["--tolerance", "-1"][..], &["--tolerance", "nan"], &["--include", "["]] {
         let output = run(&[&["diff", &sound, &sound], wrong].concat());
         assert_eq!(output.status.code(), Some(2), "{wrong:?}");

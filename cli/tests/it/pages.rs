@@ -19,6 +19,19 @@ fn every_shell_has_completions() {
 }
 
 #[test]
+fn every_state_of_the_bash_script_is_looked_for() {
+    let script = stdout(&["completions", "bash"]);
+    let states: Vec<&str> =
+        script.lines().filter_map(|line| line.trim().strip_prefix("cmd=\"")?.strip_suffix('"')).collect();
+    for command in ["show", "verify", "scan", "convert", "diff", "completions", "man"] {
+        assert!(states.iter().any(|state| state.ends_with(&format!("__{command}"))), "{command}");
+    }
+    for state in states.into_iter().filter(|state| !state.is_empty()) {
+        assert!(script.lines().any(|line| line.trim() == format!("{state})")), "{state}");
+    }
+}
+
+#[test]
 fn every_command_has_a_manual_page() {
     let page = stdout(&["man"]);
     assert!(page.contains(".TH torch-checkpoint 1") && page.contains("show"), "{page}");
