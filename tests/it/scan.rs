@@ -87,6 +87,10 @@ fn no_fixture_is_dangerous_and_plain_ones_are_safe() {
     for report in &reports {
         let path = report.path.as_ref().unwrap();
         let shown = path.display();
+        // Random files, of which any part may have been forged.
+        if path.starts_with(fixtures().join("differential")) {
+            continue;
+        }
         assert_ne!(report.verdict, Verdict::Dangerous, "{shown}: {:?}", report.findings);
         if report.verdict == Verdict::Unreadable {
             // Refused by the loader as well.
