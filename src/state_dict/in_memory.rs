@@ -89,7 +89,6 @@ impl StateDict {
 
     /// Every storage once, by each unit that its tensors need.
     fn wanted(&self) -> Vec<Wanted<'_>> {
-        #[expect(clippy::mutable_key_type, reason = "storages are hashed by their identity, which does not change")]
         let mut met = HashSet::new();
         let storages = self.iter().flat_map(|(name, tensor)| iter::repeat(name).zip(tensor.storages()));
         let there = storages.filter(|(_, (storage, _))| !storage.is_meta());
