@@ -1,13 +1,13 @@
 //! What `torch-checkpoint convert` takes.
 
 use std::path::PathBuf;
-use std::str::FromStr as _;
 
 use bytesize::ByteSize;
 use clap::{Args, ValueEnum};
-use glob::Pattern;
 use regex::Regex;
 use torch_checkpoint::DType;
+
+use crate::names::Filter;
 
 /// The options.
 #[derive(Debug, Args)]
@@ -27,19 +27,16 @@ pub(crate) struct Convert {
     /// Convert floating-point tensors to this dtype; all others keep theirs
     #[arg(long, value_name = "DTYPE")]
     pub(super) dtype: Option<Float>,
-    /// Write only tensors whose whole name in the file matches the pattern: `*` stands for any characters, dots too, `?`
-    /// for one, `[0-9]` for one of these. Repeatable: one of the patterns has to match
-    #[arg(long, value_name = "PATTERN", value_parser = Pattern::from_str)]
-    pub(super) include: Vec<Pattern>,
-    /// Leave out tensors whose name in the file matches the pattern. Repeatable
-    #[arg(long, value_name = "PATTERN", value_parser = Pattern::from_str)]
-    pub(super) exclude: Vec<Pattern>,
+    #[command(flatten)]
+    pub(super) filter: Filter,
     /// Take a prefix off the names that have it, as `module.`. Repeatable: one after the other
-    #[arg(long, value_name = "PREFIX")]
+    #[arg(long, value_name = "PREFIX", help_heading = "Which names")]
     pub(super) strip_prefix: Vec<String>,
-    /// Replace what the regular expression matches anywhere in a name; the text may use its groups, as `$1` or `${name}`.
-    /// Repeatable: one after the other, after the prefixes
-    #[arg(long, value_name = "REGEX=TEXT", value_parser = Rename::parse)]
+    /// Replace what a regular expression matches anywhere in a name; the text may use its groups, as `$1` or `${name}`
+    ///
+    /// --include and --exclude are about the names that the file has, then prefixes are taken off, then each --rename is
+    /// done in the order given.
+    #[arg(long, value_name = "REGEX=TEXT", help_heading = "Which names", value_parser = Rename::parse)]
     pub(super) rename: Vec<Rename>,
     /// What to do with tensors that share memory, which safetensors cannot express. By default they are an error, as in
     /// Python's safetensors
