@@ -56,11 +56,16 @@ pub(crate) fn pieces(tensor: &Tensor) -> Result<Vec<Tensor>, Error> {
     if tensor.nbytes() > MOST {
         return Ok(vec![tensor.clone()]);
     }
+    split(tensor, PIECE)
+}
+
+/// The same, none of more than so many elements.
+pub(crate) fn split(tensor: &Tensor, most: usize) -> Result<Vec<Tensor>, Error> {
     let mut pieces = Vec::new();
     let mut parts = vec![tensor.clone()];
     while let Some(part) = parts.pop() {
         match part.shape().first() {
-            _ if part.numel() <= PIECE => pieces.push(part),
+            _ if part.numel() <= most => pieces.push(part),
             Some(1) => parts.push(part.select(0, 0)?),
             Some(&size) => {
                 let half = size / 2;

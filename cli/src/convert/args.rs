@@ -30,11 +30,13 @@ pub(crate) struct Convert {
     #[command(flatten)]
     pub(super) filter: Filter,
     /// Take a prefix off the names that have it, as `module.`. Repeatable: one after the other
-    #[arg(long, value_name = "PREFIX")]
+    #[arg(long, value_name = "PREFIX", help_heading = "Which names")]
     pub(super) strip_prefix: Vec<String>,
-    /// Replace what the regular expression matches anywhere in a name; the text may use its groups, as `$1` or `${name}`.
-    /// Repeatable: one after the other, after the prefixes
-    #[arg(long, value_name = "REGEX=TEXT", value_parser = Rename::parse)]
+    /// Replace what a regular expression matches anywhere in a name; the text may use its groups, as `$1` or `${name}`
+    ///
+    /// --include and --exclude are about the names that the file has, then prefixes are taken off, then each --rename is
+    /// done in the order given.
+    #[arg(long, value_name = "REGEX=TEXT", help_heading = "Which names", value_parser = Rename::parse)]
     pub(super) rename: Vec<Rename>,
     /// What to do with tensors that share memory, which safetensors cannot express. By default they are an error, as in
     /// Python's safetensors

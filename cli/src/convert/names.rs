@@ -51,20 +51,6 @@ mod tests {
     }
 
     #[test]
-    fn patterns_match_whole_names() {
-        let all = ["model.a.weight", "model.b.weight", "model.b.bias", "ema"];
-        let wanted = |options: &[&str]| {
-            let args = convert(options);
-            all.into_iter().filter(|name| Names::new(&args).wanted(name)).collect::<Vec<_>>()
-        };
-        assert_eq!(wanted(&[]), all);
-        assert_eq!(wanted(&["--include", "model.*"]), all[..3]);
-        assert_eq!(wanted(&["--include", "*.bias", "--include", "ema"]), all[2..]);
-        assert_eq!(wanted(&["--include", "model.?.weight", "--exclude", "*.a.*"]), all[1..2]);
-        assert_eq!(wanted(&["--include", "model"]), [""; 0]);
-    }
-
-    #[test]
     fn prefixes_go_before_names_are_changed_in_order() {
         let args = convert(&[
             "--strip-prefix",

@@ -1,14 +1,16 @@
 //! How far it is, and whether it is to end.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::ProgressBar;
 use signal_hook::consts::TERM_SIGNALS;
 use signal_hook::flag;
 
 use super::bare;
 use crate::failure::Failure;
+use crate::verify::bar;
 
 /// The exit code of whoever is interrupted twice: that of a shell's.
 const INTERRUPTED: i32 = 130;
@@ -20,7 +22,7 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    pub(super) fn new(name: &str, bytes: u64) -> Result<Self, Failure> {
+    pub(super) fn new(output: &Path, bytes: u64) -> Result<Self, Failure> {
         let interrupted = Arc::new(AtomicBool::new(false));
         for &signal in TERM_SIGNALS {
             // The second time, which may come while one large record is unpacked, ends the process.
@@ -28,13 +30,8 @@ impl Progress {
             let first = second.and_then(|_| flag::register(signal, Arc::clone(&interrupted)));
             first.map_err(|error| bare(format!("cannot listen to signals: {error}")))?;
         }
-        let bar = ProgressBar::with_draw_target(Some(bytes), ProgressDrawTarget::stderr());
-        let style =
-            ProgressStyle::with_template("{msg} [{bar:30}] {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left");
-        if let Ok(style) = style {
-            bar.set_style(style.progress_chars("=> "));
-        }
-        bar.set_message(name.to_owned());
+        let bar = bar(output);
+        bar.set_length(bytes);
         Ok(Self { bar, interrupted })
     }
 

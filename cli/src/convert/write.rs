@@ -43,7 +43,7 @@ pub(super) fn all(args: &Convert, plan: &mut Plan, place: &Place) -> Result<(Vec
     enough_space(place.folder(), total)?;
     let output = args.output.file_name().unwrap_or(args.output.as_os_str()).to_string_lossy();
     let output = clean(&output);
-    let progress = Progress::new(&output, total)?;
+    let progress = Progress::new(&args.output, total)?;
     let (mut written, mut finished) = (Vec::new(), Vec::new());
     let number = files.len();
     for (n, (tensors, header)) in files.into_iter().zip(headers).enumerate() {
