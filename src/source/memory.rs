@@ -1,4 +1,4 @@
-//! Memory of our own: aligned for every dtype, and in large pages where the system has them.
+//! Memory of our own, aligned for every dtype.
 
 use std::fmt;
 use std::ops::Deref;
@@ -7,12 +7,10 @@ use zerocopy::{FromZeros, IntoBytes};
 
 use crate::error::Error;
 
-/// What is larger gets pages of its own. Fresh memory costs a page fault for each page when it is filled, which is most of
-/// the cost of a copy; a large page (2 MiB on x86) has a 512th of them.
-#[cfg(feature = "mmap")]
-const LARGE: usize = 2 << 20;
-
 /// Bytes at a multiple of 16, unless they were made by somebody else.
+///
+/// Large pages were tried and left: with free memory at hand they make a copy three times as fast, but where the page cache
+/// has the memory, as it has after reading large files, the kernel first moves pages about, for longer than that saves.
 pub(crate) struct Memory(Kind);
 
 enum Kind {
@@ -20,24 +18,15 @@ enum Kind {
     Made(Box<[u8]>),
     /// So many bytes of these words.
     Words(Vec<u128>, usize),
-    #[cfg(feature = "mmap")]
-    Pages(memmap2::MmapMut),
 }
 
 impl Memory {
-    /// So many bytes of zeros. No page of a large one is touched before it is filled.
+    /// So many bytes of zeros. The allocator has large blocks zeroed by the system, so they are first touched when they are
+    /// filled.
     ///
     /// # Errors
     /// Limit: there is no memory.
     pub(crate) fn zeroed(len: usize) -> Result<Self, Error> {
-        #[cfg(feature = "mmap")]
-        if len >= LARGE {
-            let pages = memmap2::MmapMut::map_anon(len).map_err(|_| no_memory(len))?;
-            // Only a wish: small pages hold the same.
-            #[cfg(target_os = "linux")]
-            let _ = pages.advise(memmap2::Advice::HugePage);
-            return Ok(Self(Kind::Pages(pages)));
-        }
         let words = u128::new_vec_zeroed(len.div_ceil(size_of::<u128>())).map_err(|_| no_memory(len))?;
         Ok(Self(Kind::Words(words, len)))
     }
@@ -56,8 +45,6 @@ impl Memory {
         match &self.0 {
             Kind::Made(bytes) => bytes,
             Kind::Words(words, len) => words.as_bytes().get(..*len).unwrap_or_default(),
-            #[cfg(feature = "mmap")]
-            Kind::Pages(pages) => pages,
         }
     }
 
@@ -65,8 +52,6 @@ impl Memory {
         match &mut self.0 {
             Kind::Made(bytes) => bytes,
             Kind::Words(words, len) => words.as_mut_bytes().get_mut(..*len).unwrap_or_default(),
-            #[cfg(feature = "mmap")]
-            Kind::Pages(pages) => pages,
         }
     }
 }

@@ -28,8 +28,7 @@ struct Copying<'a> {
 }
 
 impl StateDict {
-    /// Reads the storages of all its tensors into memory now, with all cores, in large pages where the system has them:
-    /// every later read, by this dict or any other handle on the same storages, finds them there. Nothing else changes:
+    /// Reads the storages of all its tensors into memory now, with all cores: every later read, by this dict or any other handle on the same storages, finds them there. Nothing else changes:
     /// ties, views and strides stay, and [`Tensor::as_slice`](crate::Tensor::as_slice) then borrows from that memory.
     ///
     /// Each storage is read once and whole, as torch reads it. What is in memory already (a checkpoint opened with
