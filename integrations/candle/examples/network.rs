@@ -1,5 +1,6 @@
 //! A network with convolutions, four normalisations and attention, on the weights of a training checkpoint that was saved on
 //! `cuda:1`: `cargo run --release --example network`.
+#![allow(clippy::indexing_slicing, reason = "an example may stop where a name is missing")]
 
 use std::error::Error;
 

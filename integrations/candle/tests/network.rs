@@ -1,4 +1,5 @@
 //! The same outputs in candle as in torch, on weights that torch saved from `cuda:1`.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "the crate is tests")]
 
 #[path = "../examples/network.rs"]
 #[allow(dead_code, unreachable_pub)]

@@ -1,4 +1,5 @@
 //! Tensors, dtypes, devices and errors.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "the crate is tests")]
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,5 @@
 //! Views and arrays against what the library copies, and against torch's own answers.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "the crate is tests")]
 
 use std::fmt::Debug;
 use std::fs;

@@ -94,7 +94,7 @@ type Named = (String, Tensor);
 /// The tensors with elements, for each storage, in order.
 fn by_storage(tensors: &[Named]) -> Vec<Vec<&Named>> {
     let mut groups: Vec<Vec<&Named>> = Vec::new();
-    #[expect(clippy::mutable_key_type, reason = "storages are hashed by their identity, which does not change")]
+    #[allow(clippy::mutable_key_type, reason = "storages are hashed by their identity, which does not change")]
     let mut of_storage: HashMap<&Storage, usize> = HashMap::new();
     for named in tensors.iter().filter(|(_, tensor)| tensor.numel() > 0) {
         let group = *of_storage.entry(named.1.storage()).or_insert_with(|| {

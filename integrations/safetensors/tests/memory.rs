@@ -1,4 +1,5 @@
 //! One tensor in memory at a time, whatever has to be put together for it.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "the crate is tests")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::fs;

@@ -1,4 +1,5 @@
 //! What is written, read back with the crate `safetensors`.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "the crate is tests")]
 
 use std::collections::HashMap;
 use std::fs;
