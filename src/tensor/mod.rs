@@ -1,5 +1,6 @@
 //! How is a tensor seen over bytes? Nothing here knows pickle or files.
 
+mod borrow;
 mod cast;
 mod chunks;
 mod dtype;
