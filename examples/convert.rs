@@ -2,6 +2,7 @@
 //!
 //! The short form of it: `torch-checkpoint convert` streams, renames, casts and makes shards, `integrations/safetensors` is the
 //! same for programs.
+#![allow(clippy::print_stdout, reason = "an example prints")]
 
 use std::collections::HashMap;
 use std::error::Error;

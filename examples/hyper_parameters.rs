@@ -1,5 +1,6 @@
 //! Hyper-parameters into a struct, beside the weights.
 //! `cargo run --example hyper_parameters`
+#![allow(clippy::print_stdout, reason = "an example prints")]
 
 use serde::Deserialize;
 use torch_checkpoint::{Error, LoadOptions};

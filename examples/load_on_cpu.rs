@@ -1,5 +1,6 @@
 //! Load on the CPU what was saved on CUDA:
 //! `cargo run --example load_on_cpu -- [FILE]`
+#![allow(clippy::print_stdout, reason = "an example prints")]
 
 use torch_checkpoint::{Error, load_state_dict};
 

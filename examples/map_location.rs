@@ -1,5 +1,6 @@
 //! Decide for every storage where it goes: large ones to the GPUs in turn, the rest to the CPU.
 //! `cargo run --example map_location -- [FILE]`
+#![allow(clippy::print_stdout, reason = "an example prints")]
 
 use std::collections::BTreeMap;
 

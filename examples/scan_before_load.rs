@@ -1,5 +1,6 @@
 //! Scan a file before it is loaded, or handed on: `cargo run --example scan_before_load -- [FILE]`
 //! Ends with 1 if Python would run something that is known to be dangerous.
+#![allow(clippy::print_stdout, reason = "an example prints")]
 
 use std::process::ExitCode;
 

@@ -1,5 +1,6 @@
 //! Each rank of a tensor-parallel model reads its own rows of every matrix, and no others.
 //! `cargo run --example tensor_parallel`
+#![allow(clippy::print_stdout, reason = "an example prints")]
 
 use torch_checkpoint::half::bf16;
 use torch_checkpoint::{Error, load_state_dict};
