@@ -1,11 +1,13 @@
 //! An opened file: the whole object graph, and every tensor in it.
 
+mod found;
 mod verify;
 
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+pub use found::{GlobalMeaning, GlobalName, ListedValue, Listing};
 pub use verify::Progress;
 
 use hashbrown::HashMap;
@@ -51,35 +53,6 @@ impl TensorEntry {
     pub fn into_tensor(self) -> Tensor {
         self.tensor
     }
-}
-
-/// A Python name that a pickle mentions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct GlobalName<'a> {
-    /// The module as pickled.
-    pub module: &'a str,
-    /// The name in the module as pickled; may be dotted.
-    pub name: &'a str,
-    /// What this crate makes of it.
-    pub meaning: GlobalMeaning,
-    /// The record that mentions it first, `archive/data.pkl`; empty if the file is no more than one pickle.
-    pub record: &'a str,
-    /// The byte offset in that record's pickle of the first mention.
-    pub offset: u64,
-}
-
-/// What this crate makes of a Python name. Nothing is ever imported or called.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum GlobalMeaning {
-    /// It yields a tensor, which is rebuilt as a view of its storage.
-    Tensor,
-    /// It is a storage class.
-    Storage,
-    /// It yields a plain value: a container, `torch.Size`, a dtype.
-    Value,
-    /// It is kept as a name, with the arguments, state and items it is used with.
-    Opaque,
 }
 
 /// An opened checkpoint: cheap to clone, and everything in it stays reachable.
@@ -391,29 +364,6 @@ impl Checkpoint {
 
 /// Where a TorchScript archive's constants are found, which the root does not hold.
 const CONSTANTS: &str = "constants";
-
-/// What [`Checkpoint::leaves`] lists.
-#[derive(Debug)]
-pub struct Listing<'a> {
-    /// The value that was walked.
-    pub root: Value<'a>,
-    /// Its leaves in order.
-    pub leaves: Vec<ListedValue<'a>>,
-    /// How many tensors of the file the walk did not reach, because only sets, deques, tensors' attributes or values
-    /// outside the root hold them.
-    pub not_walked: usize,
-}
-
-/// One leaf of a [`Listing`].
-#[derive(Debug)]
-pub struct ListedValue<'a> {
-    /// The keys and positions that lead to it.
-    pub path: Vec<String>,
-    /// The value.
-    pub value: Value<'a>,
-    /// Set for the line that gives the element type of a storage saved as such: its path ends in `dtype`.
-    pub storage_dtype: Option<crate::DType>,
-}
 
 /// Follows a dotted path, whose pieces may themselves contain dots. Longer pieces are tried first.
 fn descend(value: Value<'_>, path: &str) -> Option<NodeId> {
