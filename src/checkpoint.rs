@@ -23,6 +23,13 @@ use crate::value::{Failure, Value, key_text};
 use crate::walk::{Leaf, walk};
 
 /// A tensor and where it was found.
+///
+/// ```
+/// let checkpoint = torch_checkpoint::LoadOptions::new().open("fixtures/zip/torch-2.15/tied.pt")?;
+/// let entry = &checkpoint.tensors()?[3];
+/// assert_eq!((entry.name(), entry.tensor().shape()), ("model.out.weight".to_owned(), &[7, 4][..]));
+/// # Ok::<(), torch_checkpoint::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct TensorEntry {
     path: Vec<String>,
@@ -31,24 +38,49 @@ pub struct TensorEntry {
 
 impl TensorEntry {
     /// The keys and positions that lead to the tensor, as Python's `str()` gives them; empty for a bare tensor.
+    ///
+    /// ```
+    /// let checkpoint = torch_checkpoint::LoadOptions::new().open("fixtures/zip/torch-2.15/tied.pt")?;
+    /// assert_eq!(checkpoint.tensors()?[0].path(), ["model", "embed.weight"]); // a key may hold dots
+    /// # Ok::<(), torch_checkpoint::Error>(())
+    /// ```
     #[must_use]
     pub fn path(&self) -> &[String] {
         &self.path
     }
 
     /// The path joined with dots.
+    ///
+    /// ```
+    /// let checkpoint = torch_checkpoint::LoadOptions::new().open("fixtures/zip/torch-2.15/tied.pt")?;
+    /// assert_eq!(checkpoint.tensors()?[0].name(), "model.embed.weight");
+    /// # Ok::<(), torch_checkpoint::Error>(())
+    /// ```
     #[must_use]
     pub fn name(&self) -> String {
         self.path.join(".")
     }
 
     /// The tensor.
+    ///
+    /// ```
+    /// let checkpoint = torch_checkpoint::LoadOptions::new().open("fixtures/zip/torch-2.15/tied.pt")?;
+    /// assert_eq!(checkpoint.tensors()?[2].tensor().shape(), [4]);
+    /// # Ok::<(), torch_checkpoint::Error>(())
+    /// ```
     #[must_use]
     pub fn tensor(&self) -> &Tensor {
         &self.tensor
     }
 
     /// The tensor itself.
+    ///
+    /// ```
+    /// let checkpoint = torch_checkpoint::LoadOptions::new().open("fixtures/zip/torch-2.15/tied.pt")?;
+    /// let tensors = checkpoint.tensors()?.into_iter().map(|entry| entry.into_tensor());
+    /// assert_eq!(tensors.map(|tensor| tensor.nbytes()).sum::<usize>(), 704);
+    /// # Ok::<(), torch_checkpoint::Error>(())
+    /// ```
     #[must_use]
     pub fn into_tensor(self) -> Tensor {
         self.tensor
@@ -86,6 +118,12 @@ impl Checkpoint {
     }
 
     /// The container that the file is.
+    ///
+    /// ```
+    /// use torch_checkpoint::{Format, LoadOptions};
+    /// assert_eq!(LoadOptions::new().open("fixtures/sharded/two_shards")?.format(), Format::Sharded);
+    /// # Ok::<(), torch_checkpoint::Error>(())
+    /// ```
     #[must_use]
     pub fn format(&self) -> Format {
         self.0.format
@@ -93,6 +131,12 @@ impl Checkpoint {
 
     /// The version that the container records: of a zip archive that of its layout (torch has written 3 for plain
     /// checkpoints in every release seen), of a legacy stream 1001, of a pickle its protocol; 0 where there is none.
+    ///
+    /// ```
+    /// let checkpoint = torch_checkpoint::LoadOptions::new().open("fixtures/zip/torch-2.15/tied.pt")?;
+    /// assert_eq!(checkpoint.version(), 3);
+    /// # Ok::<(), torch_checkpoint::Error>(())
+    /// ```
     #[must_use]
     pub fn version(&self) -> u64 {
         self.0.version
@@ -114,12 +158,27 @@ impl Checkpoint {
     /// How many bytes of the file (from where it was opened) belong to the checkpoint. Others may follow: several legacy
     /// checkpoints may stand one behind the other, and the next is opened with
     /// [`LoadOptions::offset`](crate::LoadOptions::offset).
+    ///
+    /// ```
+    /// use torch_checkpoint::LoadOptions;
+    /// let file = "fixtures/legacy/composed/two_saves.pt";
+    /// let first = LoadOptions::new().open(file)?;
+    /// let second = LoadOptions::new().offset(first.consumed()).open(file)?;
+    /// assert_eq!(first.consumed() + second.consumed(), std::fs::metadata(file)?.len());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn consumed(&self) -> u64 {
         self.0.consumed
     }
 
     /// The object that was saved.
+    ///
+    /// ```
+    /// let checkpoint = torch_checkpoint::LoadOptions::new().open("fixtures/zip/torch-2.15/root_tuple.pt")?;
+    /// assert_eq!(checkpoint.root().get(1).unwrap().as_str(), Some("two"));
+    /// # Ok::<(), torch_checkpoint::Error>(())
+    /// ```
     #[must_use]
     pub fn root(&self) -> Value<'_> {
         self.value(self.0.program.graph().root())
@@ -150,6 +209,13 @@ impl Checkpoint {
     /// The value at a dotted path, as [`LoadOptions::key`](crate::LoadOptions::key) takes it: keys of mappings (which may
     /// contain dots themselves), positions of lists, attributes of objects. The empty path is the root. Where the root has
     /// nothing of that name, `constants` is [those of a TorchScript archive](Self::constants).
+    ///
+    /// ```
+    /// let checkpoint = torch_checkpoint::LoadOptions::new().open("fixtures/zip/torch-2.15/python_namespaces.pt")?;
+    /// assert_eq!(checkpoint.get("args.tags.1").unwrap().as_str(), Some("b"));
+    /// assert!(checkpoint.get("args.nothing").is_none());
+    /// # Ok::<(), torch_checkpoint::Error>(())
+    /// ```
     #[must_use]
     pub fn get(&self, path: &str) -> Option<Value<'_>> {
         self.find(path).map(|node| self.value(node))
@@ -226,6 +292,13 @@ impl Checkpoint {
     ///
     /// # Errors
     /// The limits on names and nesting.
+    ///
+    /// ```
+    /// let checkpoint = torch_checkpoint::LoadOptions::new().open("fixtures/zip/torch-2.15/wrapped_state_dict.pt")?;
+    /// let names: Vec<String> = checkpoint.tensors()?.iter().map(|entry| entry.name()).collect();
+    /// assert_eq!(names, ["state_dict.fc.weight", "state_dict.fc.bias"]);
+    /// # Ok::<(), torch_checkpoint::Error>(())
+    /// ```
     pub fn tensors(&self) -> Result<Vec<TensorEntry>, Error> {
         let found = self.all_tensors().map_err(|e| self.in_path(e))?;
         let program = &self.0.program;
@@ -276,6 +349,13 @@ impl Checkpoint {
     ///
     /// # Errors
     /// There is nothing under the path; the limits on names and nesting.
+    ///
+    /// ```
+    /// let checkpoint = torch_checkpoint::LoadOptions::new().open("fixtures/zip/torch-2.15/wrapped_state_dict.pt")?;
+    /// let paths: Vec<String> = checkpoint.leaves("")?.leaves.iter().map(|leaf| leaf.path.join(".")).collect();
+    /// assert_eq!(paths[1..], ["state_dict.fc.bias", "epoch", "arch", "best_prec1"]);
+    /// # Ok::<(), torch_checkpoint::Error>(())
+    /// ```
     pub fn leaves(&self, key: &str) -> Result<Listing<'_>, Error> {
         self.listing(key).map_err(|e| self.in_path(e))
     }
@@ -308,6 +388,12 @@ impl Checkpoint {
     }
 
     /// The storages of the file, in the order of their first mention.
+    ///
+    /// ```
+    /// let checkpoint = torch_checkpoint::LoadOptions::new().open("fixtures/zip/torch-2.15/tied.pt")?;
+    /// assert_eq!((checkpoint.tensors()?.len(), checkpoint.storages().len()), (14, 5));
+    /// # Ok::<(), torch_checkpoint::Error>(())
+    /// ```
     pub fn storages(&self) -> impl ExactSizeIterator<Item = &Storage> {
         self.0.program.storages().iter()
     }

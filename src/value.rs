@@ -18,6 +18,14 @@ pub(crate) use deserialize::Failure;
 pub(crate) use text::key_text;
 
 /// What a [`Value`] is.
+///
+/// ```
+/// use torch_checkpoint::Kind;
+/// let checkpoint = torch_checkpoint::LoadOptions::new().open("fixtures/zip/torch-2.15/wrapped_state_dict.pt")?;
+/// let kinds: Vec<Kind> = checkpoint.root().entries().map(|(_, value)| value.kind()).collect();
+/// assert_eq!(kinds, [Kind::Dict, Kind::Int, Kind::Str, Kind::Float]);
+/// # Ok::<(), torch_checkpoint::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Kind {
@@ -86,6 +94,14 @@ pub struct Value<'a> {
 }
 
 /// What [`Value::get`] looks up: a text key or attribute, or an integer key or position.
+///
+/// ```
+/// let checkpoint = torch_checkpoint::LoadOptions::new().open("fixtures/zip/torch-2.15/keys.pt")?;
+/// let values = checkpoint.get("values").unwrap();
+/// assert_eq!(values.get("a.b").unwrap().as_i64(), Some(3)); // `Key::Text`
+/// assert_eq!(values.get(7).unwrap().as_i64(), Some(4)); // `Key::Int`
+/// # Ok::<(), torch_checkpoint::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Key<'k> {
@@ -147,6 +163,12 @@ impl<'a> Value<'a> {
     }
 
     /// What it is.
+    ///
+    /// ```
+    /// let checkpoint = torch_checkpoint::LoadOptions::new().open("fixtures/zip/torch-2.15/wrapped_state_dict.pt")?;
+    /// assert_eq!(checkpoint.get("epoch").unwrap().kind(), torch_checkpoint::Kind::Int);
+    /// # Ok::<(), torch_checkpoint::Error>(())
+    /// ```
     #[must_use]
     pub fn kind(&self) -> Kind {
         match self.meant() {
@@ -177,6 +199,12 @@ impl<'a> Value<'a> {
 
     /// The Python type's name: `int`, `collections.OrderedDict`, `argparse.Namespace`. For an object it is the name of
     /// what was called to make it.
+    ///
+    /// ```
+    /// let checkpoint = torch_checkpoint::LoadOptions::new().open("fixtures/zip/torch-2.15/python_namespaces.pt")?;
+    /// assert_eq!(checkpoint.get("args").unwrap().type_name(), "argparse.Namespace");
+    /// # Ok::<(), torch_checkpoint::Error>(())
+    /// ```
     #[must_use]
     pub fn type_name(&self) -> Cow<'static, str> {
         text::type_name(self.program, self.node)

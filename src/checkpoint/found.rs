@@ -3,6 +3,14 @@
 use crate::value::Value;
 
 /// A Python name that a pickle mentions.
+///
+/// ```
+/// let checkpoint = torch_checkpoint::LoadOptions::new().open("fixtures/zip/torch-2.15/python_namespaces.pt")?;
+/// let name = checkpoint.globals().next().unwrap();
+/// assert_eq!((name.module, name.name), ("argparse", "Namespace"));
+/// assert_eq!((name.record, name.offset), ("python_namespaces/data.pkl", 17));
+/// # Ok::<(), torch_checkpoint::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GlobalName<'a> {
     /// The module as pickled.
@@ -18,6 +26,14 @@ pub struct GlobalName<'a> {
 }
 
 /// What this crate makes of a Python name. Nothing is ever imported or called.
+///
+/// ```
+/// use torch_checkpoint::GlobalMeaning;
+/// let checkpoint = torch_checkpoint::LoadOptions::new().open("fixtures/zip/torch-2.15/python_namespaces.pt")?;
+/// let opaque = checkpoint.globals().find(|name| name.meaning == GlobalMeaning::Opaque);
+/// assert_eq!(opaque.unwrap().name, "Namespace"); // kept with its attributes, not made
+/// # Ok::<(), torch_checkpoint::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum GlobalMeaning {
@@ -32,6 +48,13 @@ pub enum GlobalMeaning {
 }
 
 /// What [`Checkpoint::leaves`](super::Checkpoint::leaves) lists.
+///
+/// ```
+/// let checkpoint = torch_checkpoint::LoadOptions::new().open("fixtures/zip/torch-2.15/wrapped_state_dict.pt")?;
+/// let listing = checkpoint.leaves("")?;
+/// assert_eq!((listing.root.len(), listing.leaves.len(), listing.not_walked), (Some(4), 5, 0));
+/// # Ok::<(), torch_checkpoint::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Listing<'a> {
     /// The value that was walked.
@@ -44,6 +67,13 @@ pub struct Listing<'a> {
 }
 
 /// One leaf of a [`Listing`].
+///
+/// ```
+/// let checkpoint = torch_checkpoint::LoadOptions::new().open("fixtures/zip/torch-2.15/wrapped_state_dict.pt")?;
+/// let listing = checkpoint.leaves("arch")?;
+/// assert_eq!(listing.leaves[0].value.as_str(), Some("resnet50"));
+/// # Ok::<(), torch_checkpoint::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct ListedValue<'a> {
     /// The keys and positions that lead to it.

@@ -12,6 +12,14 @@ use crate::source::RecordId;
 type Home = (*const (), RecordId);
 
 /// How far something that takes time has come, in bytes.
+///
+/// ```
+/// let weights = torch_checkpoint::load_state_dict("fixtures/zip/torch-2.15/state_dict.pt", "cpu")?;
+/// let mut shares = Vec::new();
+/// weights.load_into_memory(|progress| shares.push(progress.done as f64 / progress.total as f64))?;
+/// assert_eq!((shares[0], shares[shares.len() - 1]), (0.0, 1.0));
+/// # Ok::<(), torch_checkpoint::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Progress {
