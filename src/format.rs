@@ -3,6 +3,14 @@
 use std::fmt;
 
 /// Which container a checkpoint was in.
+///
+/// ```
+/// use torch_checkpoint::{Format, LoadOptions};
+/// let checkpoint = LoadOptions::new().open("fixtures/zip/torch-2.15/tied.pt")?;
+/// assert_eq!(checkpoint.format(), Format::Zip);
+/// assert_eq!(checkpoint.format().to_string(), "zip");
+/// # Ok::<(), torch_checkpoint::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Format {

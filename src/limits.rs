@@ -50,6 +50,13 @@ pub struct Limits {
 
 impl Limits {
     /// Offsets in the decoded graph are 32 bits wide.
+    ///
+    /// ```
+    /// use torch_checkpoint::Limits;
+    /// let mut limits = Limits::default();
+    /// assert!(limits.pickle_bytes < Limits::MAX_PICKLE_BYTES);
+    /// limits.pickle_bytes = Limits::MAX_PICKLE_BYTES; // as large as can be read
+    /// ```
     pub const MAX_PICKLE_BYTES: u64 = 0x7fff_ffff;
 
     /// An error that names the limit, what was asked and what is allowed, if `asked` is more than `allowed`.

@@ -88,6 +88,13 @@ impl Default for LoadOptions<'_> {
 
 impl<'a> LoadOptions<'a> {
     /// Every storage keeps its tag, the file is memory-mapped, checksums are verified for `data.pkl` only.
+    ///
+    /// ```
+    /// use torch_checkpoint::LoadOptions;
+    /// let weights = LoadOptions::new().load_state_dict("fixtures/zip/torch-2.15/trained_cnn_cuda.pt")?;
+    /// assert_eq!(weights["head.1.bias"].device().to_string(), "cuda:1");
+    /// # Ok::<(), torch_checkpoint::Error>(())
+    /// ```
     pub fn new() -> Self {
         Self {
             map_location: MapLocation::Keep,
@@ -102,6 +109,14 @@ impl<'a> LoadOptions<'a> {
     }
 
     /// Where the storages go; see [`MapLocation`].
+    ///
+    /// ```
+    /// use torch_checkpoint::LoadOptions;
+    /// let mut options = LoadOptions::new().map_location([("cuda:1", "cuda:0")]);
+    /// let weights = options.load_state_dict("fixtures/zip/torch-2.15/trained_cnn_cuda.pt")?;
+    /// assert_eq!(weights["head.1.bias"].device().to_string(), "cuda:0");
+    /// # Ok::<(), torch_checkpoint::Error>(())
+    /// ```
     pub fn map_location(mut self, map_location: impl Into<MapLocation<'a>>) -> Self {
         self.map_location = map_location.into();
         self
@@ -109,24 +124,59 @@ impl<'a> LoadOptions<'a> {
 
     /// Takes the state dict at a dotted path (`"model"`, `"ema.0"`), or the one that the rules of [`load_state_dict`]
     /// choose below it. A dict named so is taken if it holds a tensor, whatever else it holds; `""` names the root.
+    ///
+    /// ```
+    /// use torch_checkpoint::LoadOptions;
+    /// let path = "fixtures/zip/torch-2.15/model_and_ema.pt"; // two dicts: one has to be named
+    /// let ema = LoadOptions::new().key("ema").load_state_dict(path)?;
+    /// assert!(ema.contains_key("fc.weight"));
+    /// assert!(LoadOptions::new().load_state_dict(path).is_err());
+    /// # Ok::<(), torch_checkpoint::Error>(())
+    /// ```
     pub fn key(mut self, key: impl Into<String>) -> Self {
         self.key = Some(key.into());
         self
     }
 
     /// Takes every tensor of the file (or below [`key`](Self::key)) under its dotted path instead of choosing a dict.
+    ///
+    /// ```
+    /// use torch_checkpoint::LoadOptions;
+    /// let all = LoadOptions::new().flatten().load_state_dict("fixtures/zip/torch-2.15/training_checkpoint.pt")?;
+    /// assert!(all.contains_key("model.conv1.weight") && all.contains_key("optimizer.state.0.exp_avg"));
+    /// # Ok::<(), torch_checkpoint::Error>(())
+    /// ```
     pub fn flatten(mut self) -> Self {
         self.flatten = true;
         self
     }
 
     /// Whether a file is mapped or read into memory. Default [`Backing::Mapped`].
+    ///
+    /// ```
+    /// use torch_checkpoint::{Backing, LoadOptions};
+    /// # let path = std::env::temp_dir().join(format!("backing-{}.pt", std::process::id()));
+    /// # std::fs::copy("fixtures/zip/torch-2.15/state_dict.pt", &path)?;
+    /// let weights = LoadOptions::new().backing(Backing::Owned).load_state_dict(&path)?;
+    /// std::fs::write(&path, "something else")?; // does no harm: nothing is read from the file any more
+    /// assert_eq!(weights["bn1.num_batches_tracked"].to_vec::<i64>()?, [12]);
+    /// # std::fs::remove_file(path)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn backing(mut self, backing: Backing) -> Self {
         self.backing = backing;
         self
     }
 
     /// How much the file may cost.
+    ///
+    /// ```
+    /// use torch_checkpoint::{ErrorKind, Limits, LoadOptions};
+    /// let mut limits = Limits::default();
+    /// limits.pickle_bytes = 100;
+    /// let error = LoadOptions::new().limits(limits).open("fixtures/zip/torch-2.15/state_dict.pt").unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::Limit);
+    /// ```
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
@@ -134,6 +184,15 @@ impl<'a> LoadOptions<'a> {
 
     /// Whether the checksum of a record is verified when its storage is first read. Default off: torch does not, and a
     /// pass over every byte is what mapping saves. `data.pkl` and compressed records are always verified.
+    ///
+    /// ```
+    /// use torch_checkpoint::LoadOptions;
+    /// let mut options = LoadOptions::new().verify_checksums(true);
+    /// let checkpoint = options.open("fixtures/refused/x_flipped_bit.pt")?; // reads no tensor
+    /// let damaged = checkpoint.tensors()?.into_iter().find_map(|entry| entry.tensor().bytes().err());
+    /// assert!(damaged.unwrap().message().contains("checksum"));
+    /// # Ok::<(), torch_checkpoint::Error>(())
+    /// ```
     pub fn verify_checksums(mut self, verify: bool) -> Self {
         self.verify_checksums = verify;
         self
@@ -141,6 +200,14 @@ impl<'a> LoadOptions<'a> {
 
     /// States which devices exist. A storage that is mapped to any other is then an error that names the tensor, the tag
     /// and the remedy, as in torch. A device without index (`cuda`) stands for every index. By default nothing is checked.
+    ///
+    /// ```
+    /// use torch_checkpoint::{Device, LoadOptions};
+    /// let mut options = LoadOptions::new().available([Device::Cpu]);
+    /// let error = options.open("fixtures/zip/torch-2.15/trained_cnn_cuda.pt").unwrap_err();
+    /// assert!(error.message().contains("`cuda:0`, which is not available here"));
+    /// assert!(options.map_location("cpu").open("fixtures/zip/torch-2.15/trained_cnn_cuda.pt").is_ok());
+    /// ```
     pub fn available(mut self, devices: impl IntoIterator<Item = Device>) -> Self {
         self.available = Some(devices.into_iter().collect());
         self
@@ -167,6 +234,14 @@ impl<'a> LoadOptions<'a> {
     ///
     /// # Errors
     /// As [`load_state_dict`].
+    ///
+    /// ```
+    /// use torch_checkpoint::LoadOptions;
+    /// let mut options = LoadOptions::new().key("model");
+    /// let weights = options.load_state_dict("fixtures/zip/torch-2.15/training_checkpoint.pt")?;
+    /// assert_eq!(weights["conv1.weight"].shape(), [4, 1, 3, 3]);
+    /// # Ok::<(), torch_checkpoint::Error>(())
+    /// ```
     pub fn load_state_dict(&mut self, path: impl AsRef<Path>) -> Result<StateDict, Error> {
         let checkpoint = self.open(path)?;
         let (key, flatten) = (self.key.as_deref(), self.flatten);
@@ -179,6 +254,12 @@ impl<'a> LoadOptions<'a> {
     ///
     /// # Errors
     /// The file cannot be read, is no checkpoint, or is damaged.
+    ///
+    /// ```
+    /// let checkpoint = torch_checkpoint::LoadOptions::new().open("fixtures/zip/torch-2.15/wrapped_state_dict.pt")?;
+    /// assert_eq!(checkpoint.get("best_prec1").unwrap().as_f64(), Some(76.5));
+    /// # Ok::<(), torch_checkpoint::Error>(())
+    /// ```
     pub fn open(&mut self, path: impl AsRef<Path>) -> Result<Checkpoint, Error> {
         let path = path.as_ref();
         let opened = self.map_location.resolve().and_then(|()| {
@@ -207,6 +288,13 @@ impl<'a> LoadOptions<'a> {
     ///
     /// # Errors
     /// As [`open_bytes`](Self::open_bytes), and what the reader reports.
+    ///
+    /// ```
+    /// let pipe = std::fs::File::open("fixtures/zip/torch-2.15/state_dict.pt")?; // or a socket, or standard input
+    /// let checkpoint = torch_checkpoint::LoadOptions::new().open_reader(pipe)?;
+    /// assert_eq!(checkpoint.tensors()?.len(), 17);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn open_reader(&mut self, reader: impl Read) -> Result<Checkpoint, Error> {
         self.open_source(Source::from_reader(reader)?)
     }

@@ -38,6 +38,14 @@ pub struct StateDict {
 }
 
 /// What [`StateDict::check`] found.
+///
+/// ```
+/// let weights = torch_checkpoint::load_state_dict("fixtures/zip/torch-2.15/wrapped_state_dict.pt", "cpu")?;
+/// let mismatch = weights.check(["fc.weight", "fc.scale"]);
+/// assert_eq!(mismatch.missing, ["fc.scale"]);
+/// assert_eq!(mismatch.unexpected, ["fc.bias"]);
+/// # Ok::<(), torch_checkpoint::Error>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KeyMismatch {
     /// Names that were asked for and are not there, in the order asked.
@@ -48,6 +56,13 @@ pub struct KeyMismatch {
 
 impl KeyMismatch {
     /// Whether all names agree.
+    ///
+    /// ```
+    /// let weights = torch_checkpoint::load_state_dict("fixtures/zip/torch-2.15/wrapped_state_dict.pt", "cpu")?;
+    /// assert!(weights.check(["fc.bias", "fc.weight"]).is_empty()); // the order does not matter
+    /// assert!(!weights.check(["fc.bias"]).is_empty());
+    /// # Ok::<(), torch_checkpoint::Error>(())
+    /// ```
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.missing.is_empty() && self.unexpected.is_empty()
@@ -91,41 +106,85 @@ impl StateDict {
     }
 
     /// How many tensors there are.
+    ///
+    /// ```
+    /// let weights = torch_checkpoint::load_state_dict("fixtures/zip/torch-2.15/state_dict.pt", "cpu")?;
+    /// assert_eq!(weights.len(), 17);
+    /// # Ok::<(), torch_checkpoint::Error>(())
+    /// ```
     #[must_use]
     pub fn len(&self) -> usize {
         self.tensors.len()
     }
 
     /// Whether there are none.
+    ///
+    /// ```
+    /// let weights = torch_checkpoint::load_state_dict("fixtures/zip/torch-2.15/state_dict.pt", "cpu")?;
+    /// assert!(!weights.is_empty() && weights.prefix("no.such.layer").is_empty());
+    /// # Ok::<(), torch_checkpoint::Error>(())
+    /// ```
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.tensors.is_empty()
     }
 
     /// The tensor of a name.
+    ///
+    /// ```
+    /// let weights = torch_checkpoint::load_state_dict("fixtures/zip/torch-2.15/state_dict.pt", "cpu")?;
+    /// assert!(weights.get("conv1.bias").is_none()); // optional in this network
+    /// assert_eq!(weights.get("conv2.bias").unwrap().shape(), [6]);
+    /// # Ok::<(), torch_checkpoint::Error>(())
+    /// ```
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Tensor> {
         self.tensor(self.names.find(name)?)
     }
 
     /// Whether there is a tensor of that name.
+    ///
+    /// ```
+    /// let weights = torch_checkpoint::load_state_dict("fixtures/zip/torch-2.15/state_dict.pt", "cpu")?;
+    /// assert!(weights.contains_key("conv2.bias") && !weights.contains_key("conv1.bias"));
+    /// # Ok::<(), torch_checkpoint::Error>(())
+    /// ```
     #[must_use]
     pub fn contains_key(&self, name: &str) -> bool {
         self.names.find(name).is_some()
     }
 
     /// Names and tensors in the order of the file.
+    ///
+    /// ```
+    /// let weights = torch_checkpoint::load_state_dict("fixtures/zip/torch-2.15/state_dict.pt", "cpu")?;
+    /// let largest = weights.iter().max_by_key(|(_, tensor)| tensor.nbytes());
+    /// assert_eq!(largest.unwrap().0, "head.1.weight");
+    /// # Ok::<(), torch_checkpoint::Error>(())
+    /// ```
     #[must_use]
     pub fn iter(&self) -> Iter<'_> {
         Iter { dict: self, next: 0 }
     }
 
     /// The names in the order of the file.
+    ///
+    /// ```
+    /// let weights = torch_checkpoint::load_state_dict("fixtures/zip/torch-2.15/wrapped_state_dict.pt", "cpu")?;
+    /// assert!(weights.keys().eq(["fc.weight", "fc.bias"]));
+    /// # Ok::<(), torch_checkpoint::Error>(())
+    /// ```
     pub fn keys(&self) -> impl ExactSizeIterator<Item = &str> {
         self.iter().map(|(name, _)| name)
     }
 
     /// The tensors in the order of the file.
+    ///
+    /// ```
+    /// let weights = torch_checkpoint::load_state_dict("fixtures/zip/torch-2.15/state_dict.pt", "cpu")?;
+    /// assert_eq!(weights.values().map(|tensor| tensor.numel()).sum::<usize>(), 767);
+    /// # Ok::<(), torch_checkpoint::Error>(())
+    /// ```
     pub fn values(&self) -> impl ExactSizeIterator<Item = &Tensor> {
         self.iter().map(|(_, tensor)| tensor)
     }
@@ -190,6 +249,13 @@ impl StateDict {
 
     /// The names that share a storage (tied weights, views of one buffer), a group for each such storage, in the order of
     /// the file.
+    ///
+    /// ```
+    /// use torch_checkpoint::LoadOptions;
+    /// let weights = LoadOptions::new().key("model").load_state_dict("fixtures/zip/torch-2.15/tied.pt")?;
+    /// assert_eq!(weights.tied(), [["embed.weight", "out.weight"]]);
+    /// # Ok::<(), torch_checkpoint::Error>(())
+    /// ```
     #[must_use]
     pub fn tied(&self) -> Vec<Vec<&str>> {
         let mut groups: Vec<Vec<&str>> = Vec::new();
@@ -212,6 +278,14 @@ impl StateDict {
     ///
     /// # Errors
     /// [`ErrorKind::Caller`](crate::ErrorKind::Caller): two names would become one.
+    ///
+    /// ```
+    /// let weights = torch_checkpoint::load_state_dict("fixtures/zip/torch-2.15/compiled_state_dict.pt", "cpu")?;
+    /// assert_eq!(weights.keys().next(), Some("_orig_mod.0.weight")); // of a model under torch.compile
+    /// let weights = weights.strip_prefix("_orig_mod.")?;
+    /// assert_eq!(weights.keys().next(), Some("0.weight"));
+    /// # Ok::<(), torch_checkpoint::Error>(())
+    /// ```
     pub fn strip_prefix(&self, prefix: &str) -> Result<Self, Error> {
         let entries = self.nodes().map(|(name, node)| (name.strip_prefix(prefix).unwrap_or(name), node));
         let others =
@@ -221,6 +295,13 @@ impl StateDict {
 
     /// The tensors below `prefix.`, under the rest of their names, as a `VarBuilder`'s `pp` gives them. `prefix` is
     /// whole pieces of a name: `"encoder"` takes `encoder.weight`, not `encoder2.weight`.
+    ///
+    /// ```
+    /// let weights = torch_checkpoint::load_state_dict("fixtures/zip/torch-2.15/state_dict.pt", "cpu")?;
+    /// let bn1 = weights.prefix("bn1");
+    /// assert_eq!((bn1.len(), bn1["running_mean"].shape()), (5, &[4][..]));
+    /// # Ok::<(), torch_checkpoint::Error>(())
+    /// ```
     #[must_use]
     pub fn prefix(&self, prefix: &str) -> Self {
         let below = |name: &'_ str| -> Option<usize> {
@@ -234,11 +315,26 @@ impl StateDict {
     }
 
     /// The entries of the dict that are not tensors, in order: `_extra_state`, packed parameters, numbers.
+    ///
+    /// ```
+    /// use torch_checkpoint::load_state_dict;
+    /// let weights = load_state_dict("fixtures/zip/torch-2.15/quantised_static_state_dict.pt", "cpu")?;
+    /// let names = weights.others().map(|(name, _)| name);
+    /// assert!(names.eq(["3._packed_params.dtype", "3._packed_params._packed_params"]));
+    /// # Ok::<(), torch_checkpoint::Error>(())
+    /// ```
     pub fn others(&self) -> impl ExactSizeIterator<Item = (&str, Value<'_>)> {
         self.others.iter().map(|(name, node)| (name.as_str(), self.checkpoint.value(*node)))
     }
 
     /// torch's `_metadata` of the dict: for each module prefix its version. `None` if the file has none.
+    ///
+    /// ```
+    /// let weights = torch_checkpoint::load_state_dict("fixtures/zip/torch-2.15/state_dict.pt", "cpu")?;
+    /// let version = weights.metadata().and_then(|metadata| metadata.get("bn1")?.get("version")?.as_i64());
+    /// assert_eq!(version, Some(2)); // of BatchNorm2d
+    /// # Ok::<(), torch_checkpoint::Error>(())
+    /// ```
     #[must_use]
     pub fn metadata(&self) -> Option<Value<'_>> {
         self.checkpoint
@@ -250,6 +346,12 @@ impl StateDict {
     }
 
     /// Everything else in the file: what stands beside the chosen dict.
+    ///
+    /// ```
+    /// let weights = torch_checkpoint::load_state_dict("fixtures/zip/torch-2.15/wrapped_state_dict.pt", "cpu")?;
+    /// assert_eq!(weights.checkpoint().get("epoch").unwrap().as_i64(), Some(12));
+    /// # Ok::<(), torch_checkpoint::Error>(())
+    /// ```
     #[must_use]
     pub fn checkpoint(&self) -> &Checkpoint {
         &self.checkpoint
@@ -271,6 +373,13 @@ impl Index<&str> for StateDict {
 }
 
 /// Names and tensors of a [`StateDict`], borrowed.
+///
+/// ```
+/// let weights = torch_checkpoint::load_state_dict("fixtures/zip/torch-2.15/state_dict.pt", "cpu")?;
+/// let mut left: torch_checkpoint::Iter<'_> = weights.iter();
+/// assert_eq!((left.next().unwrap().0, left.len()), ("conv1.weight", 16));
+/// # Ok::<(), torch_checkpoint::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct Iter<'a> {
     dict: &'a StateDict,
@@ -305,6 +414,14 @@ impl<'a> IntoIterator for &'a StateDict {
 }
 
 /// Names and tensors of a [`StateDict`], owned: what was read of a tensor is freed with it.
+///
+/// ```
+/// let weights = torch_checkpoint::load_state_dict("fixtures/zip/torch-2.15/state_dict.pt", "cpu")?;
+/// for (name, tensor) in weights {
+///     assert_eq!(tensor.bytes()?.len(), tensor.nbytes(), "{name}");
+/// }
+/// # Ok::<(), torch_checkpoint::Error>(())
+/// ```
 pub struct IntoIter {
     names: Names,
     tensors: std::iter::Enumerate<std::vec::IntoIter<Tensor>>,

@@ -19,6 +19,15 @@ use crate::error::Error;
 use crate::parallel;
 
 /// How a file's bytes are held.
+///
+/// ```
+/// use torch_checkpoint::{Backing, LoadOptions};
+/// let path = "fixtures/zip/torch-2.15/state_dict.pt";
+/// let mapped = LoadOptions::new().open(path)?.state_dict()?;
+/// let owned = LoadOptions::new().backing(Backing::Owned).open(path)?.state_dict()?;
+/// assert_eq!(mapped["bn1.bias"].as_slice::<f32>()?, owned["bn1.bias"].as_slice::<f32>()?);
+/// # Ok::<(), torch_checkpoint::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Backing {
@@ -32,6 +41,16 @@ pub enum Backing {
 
 /// The bytes of a whole checkpoint, for [`LoadOptions::open_bytes`](crate::LoadOptions::open_bytes): made from `Vec<u8>`,
 /// `Arc<[u8]>`, `&'static [u8]` or `&'static [u8; N]` (`include_bytes!`), none of which is copied.
+///
+/// ```
+/// use torch_checkpoint::{LoadOptions, Source};
+/// let bytes: std::sync::Arc<[u8]> = std::fs::read("fixtures/zip/torch-2.15/state_dict.pt")?.into();
+/// let source = Source::from(bytes); // cloned, it shares the bytes
+/// for source in [source.clone(), source] {
+///     assert_eq!(LoadOptions::new().open_bytes(source)?.tensors()?.len(), 17);
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct Source {
     owner: Arc<Owner>,

@@ -13,6 +13,12 @@ impl Checkpoint {
     ///
     /// # Errors
     /// No dict qualifies, or several do.
+    ///
+    /// ```
+    /// let checkpoint = torch_checkpoint::LoadOptions::new().open("fixtures/zip/torch-2.15/wrapped_state_dict.pt")?;
+    /// assert!(checkpoint.state_dict()?.keys().eq(["fc.weight", "fc.bias"]));
+    /// # Ok::<(), torch_checkpoint::Error>(())
+    /// ```
     pub fn state_dict(&self) -> Result<StateDict, Error> {
         self.state_dict_at(None).map_err(|e| self.in_path(e))
     }
