@@ -78,6 +78,13 @@ impl Device {
     }
 
     /// The text before the colon: `cuda` for `cuda:1`.
+    ///
+    /// ```
+    /// use torch_checkpoint::Device;
+    /// assert_eq!(Device::Cuda(Some(1)).type_name(), "cuda");
+    /// assert_eq!("npu:0".parse::<Device>()?.type_name(), "npu");
+    /// # Ok::<(), torch_checkpoint::Error>(())
+    /// ```
     #[must_use]
     pub fn type_name(&self) -> &str {
         match self {
@@ -94,6 +101,13 @@ impl Device {
     }
 
     /// The number after the colon, if there is one.
+    ///
+    /// ```
+    /// use torch_checkpoint::Device;
+    /// assert_eq!("cuda:1".parse::<Device>()?.index(), Some(1));
+    /// assert_eq!(Device::Mps.index(), None);
+    /// # Ok::<(), torch_checkpoint::Error>(())
+    /// ```
     #[must_use]
     pub fn index(&self) -> Option<u32> {
         match self {

@@ -9,6 +9,13 @@ use std::sync::Arc;
 ///
 /// Each kind corresponds to one actor: the operating system, the person who named the file, the program that wrote it,
 /// this crate, the [`Limits`](crate::Limits) in force, or the calling code.
+///
+/// ```
+/// use torch_checkpoint::{ErrorKind, load_state_dict};
+/// let kind = |path| load_state_dict(path, "cpu").unwrap_err().kind();
+/// assert_eq!(kind("fixtures/refused/x_html.pt"), ErrorKind::NotACheckpoint);
+/// assert_eq!(kind("fixtures/refused/x_truncated.pt"), ErrorKind::Malformed);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
@@ -157,42 +164,78 @@ impl Error {
     }
 
     /// Who has to act.
+    ///
+    /// ```
+    /// let error = torch_checkpoint::load_state_dict("fixtures/refused/x_view_past_storage.pt", "cpu").unwrap_err();
+    /// assert_eq!(error.kind(), torch_checkpoint::ErrorKind::Malformed);
+    /// ```
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
     }
 
     /// The sentence without its context.
+    ///
+    /// ```
+    /// let error = torch_checkpoint::load_state_dict("fixtures/refused/x_view_past_storage.pt", "cpu").unwrap_err();
+    /// assert!(error.message().starts_with("a tensor of shape [7]"));
+    /// assert!(error.to_string().ends_with(error.message()));
+    /// ```
     #[must_use]
     pub fn message(&self) -> &str {
         &self.0.message
     }
 
     /// The file, when it was opened by path.
+    ///
+    /// ```
+    /// let error = torch_checkpoint::load_state_dict("fixtures/refused/x_view_past_storage.pt", "cpu").unwrap_err();
+    /// assert!(error.path().unwrap().ends_with("x_view_past_storage.pt"));
+    /// ```
     #[must_use]
     pub fn path(&self) -> Option<&Path> {
         self.0.path.as_deref()
     }
 
     /// The record of the archive, as `archive/data.pkl`.
+    ///
+    /// ```
+    /// let error = torch_checkpoint::load_state_dict("fixtures/refused/x_view_past_storage.pt", "cpu").unwrap_err();
+    /// assert_eq!(error.record(), Some("archive/data.pkl"));
+    /// ```
     #[must_use]
     pub fn record(&self) -> Option<&str> {
         self.0.record.as_deref()
     }
 
     /// The offset in bytes from the start of the record, or of the file where no record is named.
+    ///
+    /// ```
+    /// let error = torch_checkpoint::load_state_dict("fixtures/refused/x_view_past_storage.pt", "cpu").unwrap_err();
+    /// assert_eq!(error.offset(), Some(157));
+    /// ```
     #[must_use]
     pub fn offset(&self) -> Option<u64> {
         self.0.offset
     }
 
     /// The pickle opcode's name as Python's `pickletools` gives it.
+    ///
+    /// ```
+    /// let error = torch_checkpoint::load_state_dict("fixtures/refused/x_view_past_storage.pt", "cpu").unwrap_err();
+    /// assert_eq!(error.opcode(), Some("REDUCE"));
+    /// ```
     #[must_use]
     pub fn opcode(&self) -> Option<&'static str> {
         self.0.opcode
     }
 
     /// The tensor's name.
+    ///
+    /// ```
+    /// let error = torch_checkpoint::load_state_dict("fixtures/refused/x_view_past_storage.pt", "cpu").unwrap_err();
+    /// assert_eq!(error.tensor(), Some("w"));
+    /// ```
     #[must_use]
     pub fn tensor(&self) -> Option<&str> {
         self.0.tensor.as_deref()

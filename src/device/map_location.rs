@@ -52,6 +52,14 @@ pub enum MapLocation<'a> {
 type MapFn<'a> = Box<dyn FnMut(&StorageInfo<'_>) -> Option<Device> + 'a>;
 
 /// A device, or the text of one that is read when loading.
+///
+/// ```
+/// use torch_checkpoint::{Device, MapLocation, MapTarget, load_state_dict};
+/// let map = MapLocation::Tags(vec![("cuda:1".to_owned(), MapTarget::Device(Device::Cpu))]);
+/// let weights = load_state_dict("fixtures/zip/torch-2.15/trained_cnn_cuda.pt", map)?;
+/// assert_eq!(weights["head.1.bias"].device(), &Device::Cpu);
+/// # Ok::<(), torch_checkpoint::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum MapTarget {
@@ -62,6 +70,18 @@ pub enum MapTarget {
 }
 
 /// What a [`MapLocation::with`] closure may know of a storage.
+///
+/// ```
+/// use torch_checkpoint::{MapLocation, load_state_dict};
+/// let mut seen = Vec::new();
+/// let map = MapLocation::with(|storage| {
+///     seen.push(format!("{} on {}, {} bytes", storage.key(), storage.location(), storage.nbytes()));
+///     None
+/// });
+/// load_state_dict("fixtures/zip/torch-2.15/trained_cnn_cuda.pt", map)?;
+/// assert_eq!(seen[0], "0 on cuda:0, 144 bytes");
+/// # Ok::<(), torch_checkpoint::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct StorageInfo<'s> {
     pub(crate) key: &'s str,
@@ -71,18 +91,42 @@ pub struct StorageInfo<'s> {
 
 impl StorageInfo<'_> {
     /// The storage's key in the file, as `"0"`.
+    ///
+    /// ```
+    /// use torch_checkpoint::{Device, MapLocation, load_state_dict};
+    /// let map = MapLocation::with(|storage| (storage.key() == "1").then_some(Device::Mps));
+    /// let weights = load_state_dict("fixtures/zip/torch-2.15/trained_cnn_cuda.pt", map)?;
+    /// assert_eq!(weights["bn1.weight"].device(), &Device::Mps); // its storage is the record `data/1`
+    /// # Ok::<(), torch_checkpoint::Error>(())
+    /// ```
     #[must_use]
     pub fn key(&self) -> &str {
         self.key
     }
 
     /// The tag that the file records, as `"cuda:1"`.
+    ///
+    /// ```
+    /// use torch_checkpoint::{Device, MapLocation, load_state_dict};
+    /// let map = MapLocation::with(|storage| (storage.location() == "cuda:1").then_some(Device::Cpu));
+    /// let weights = load_state_dict("fixtures/zip/torch-2.15/trained_cnn_cuda.pt", map)?;
+    /// assert_eq!(weights["head.1.bias"].device(), &Device::Cpu);
+    /// # Ok::<(), torch_checkpoint::Error>(())
+    /// ```
     #[must_use]
     pub fn location(&self) -> &str {
         self.location
     }
 
     /// The storage's length in bytes.
+    ///
+    /// ```
+    /// use torch_checkpoint::{Device, MapLocation, load_state_dict};
+    /// let map = MapLocation::with(|storage| Some(if storage.nbytes() > 1000 { Device::Mps } else { Device::Cpu }));
+    /// let weights = load_state_dict("fixtures/zip/torch-2.15/trained_cnn_cuda.pt", map)?;
+    /// assert_eq!(weights.values().filter(|tensor| tensor.device() == &Device::Mps).count(), 1); // of 1.7 KiB
+    /// # Ok::<(), torch_checkpoint::Error>(())
+    /// ```
     #[must_use]
     pub fn nbytes(&self) -> u64 {
         self.nbytes
@@ -91,6 +135,16 @@ impl StorageInfo<'_> {
 
 impl<'a> MapLocation<'a> {
     /// Asks a function for each storage, once per storage while loading; `None` keeps the tag.
+    ///
+    /// ```
+    /// use torch_checkpoint::{Device, MapLocation, load_state_dict};
+    /// // The GPU of number 1 is number 5 here; what was elsewhere stays.
+    /// let map = MapLocation::with(|storage| (storage.location() == "cuda:1").then_some(Device::Cuda(Some(5))));
+    /// let weights = load_state_dict("fixtures/zip/torch-2.15/trained_cnn_cuda.pt", map)?;
+    /// assert_eq!(weights["head.1.bias"].device().to_string(), "cuda:5");
+    /// assert_eq!(weights["bn1.bias"].device().to_string(), "cuda:0");
+    /// # Ok::<(), torch_checkpoint::Error>(())
+    /// ```
     pub fn with(map: impl FnMut(&StorageInfo<'_>) -> Option<Device> + 'a) -> Self {
         Self::With(Box::new(map))
     }

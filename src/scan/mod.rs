@@ -22,6 +22,13 @@ use crate::source::{Backing, Source};
 
 /// How safe it is to load a file with Python's pickle, or with `torch.load(weights_only=False)`. Ordered: the worse is the
 /// greater.
+///
+/// ```
+/// use torch_checkpoint::{Verdict, scan};
+/// let worst = scan("fixtures/zip/torch-2.15/python_functions.pt")[0].verdict;
+/// assert_eq!(worst, Verdict::NeedsTrust);
+/// assert!(worst > Verdict::Safe && worst < Verdict::Dangerous);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Verdict {
@@ -37,6 +44,10 @@ pub enum Verdict {
 
 impl Verdict {
     /// In one word: `safe`, `unreadable`, `needs_trust`, `dangerous`.
+    ///
+    /// ```
+    /// assert_eq!(torch_checkpoint::Verdict::NeedsTrust.as_str(), "needs_trust");
+    /// ```
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -55,6 +66,13 @@ impl fmt::Display for Verdict {
 }
 
 /// Where a name stands.
+///
+/// ```
+/// use torch_checkpoint::{NameClass, scan};
+/// let report = &scan("fixtures/zip/torch-2.15/python_namespaces.pt")[0];
+/// let namespace = report.findings.iter().find(|finding| finding.global == "argparse.Namespace").unwrap();
+/// assert_eq!(namespace.class, NameClass::Harmless);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum NameClass {
@@ -70,6 +88,10 @@ pub enum NameClass {
 
 impl NameClass {
     /// In one word: `listed`, `harmless`, `unknown`, `dangerous`.
+    ///
+    /// ```
+    /// assert_eq!(torch_checkpoint::NameClass::Harmless.as_str(), "harmless");
+    /// ```
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -82,6 +104,12 @@ impl NameClass {
 }
 
 /// What a pickle does with a name.
+///
+/// ```
+/// use torch_checkpoint::{ScanOptions, Usage};
+/// let report = ScanOptions::new().scan_bytes(b"cos\nsystem\n(S'ls'\ntR.");
+/// assert_eq!(report.findings[0].usage, Usage::Called);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Usage {
@@ -97,6 +125,10 @@ pub enum Usage {
 
 impl Usage {
     /// In one word: `mentioned`, `made`, `called`, `changed`.
+    ///
+    /// ```
+    /// assert_eq!(torch_checkpoint::Usage::Called.as_str(), "called");
+    /// ```
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -109,6 +141,13 @@ impl Usage {
 }
 
 /// A name that a pickle mentions, and what it does with it.
+///
+/// ```
+/// use torch_checkpoint::ScanOptions;
+/// let finding = &ScanOptions::new().scan_bytes(b"cos\nsystem\n(S'ls'\ntR.").findings[0];
+/// assert_eq!((finding.global.as_str(), finding.offset), ("os.system", 0));
+/// println!("{}: {}", finding.global, finding.reason);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Finding {
@@ -132,6 +171,13 @@ impl Finding {
     }
 
     /// Whether `torch.load(weights_only=True)` refuses a file for this name.
+    ///
+    /// ```
+    /// let report = &torch_checkpoint::scan("fixtures/zip/torch-2.15/python_namespaces.pt")[0];
+    /// let refused =
+    ///     |name| report.findings.iter().any(|found| found.global == name && found.is_refused_by_weights_only());
+    /// assert!(refused("argparse.Namespace") && !refused("torch._utils._rebuild_tensor_v2"));
+    /// ```
     #[must_use]
     pub fn is_refused_by_weights_only(&self) -> bool {
         self.class != NameClass::Listed
@@ -139,6 +185,15 @@ impl Finding {
 }
 
 /// What was found in a file.
+///
+/// ```
+/// let report = &torch_checkpoint::scan("fixtures/zip/torch-2.15/python_namespaces.pt")[0];
+/// for finding in &report.findings {
+///     println!("{} is {}: {}", finding.global, finding.class.as_str(), finding.reason);
+/// }
+/// assert_eq!((report.pickles, report.errors.len()), (1, 0));
+/// assert!(!report.weights_only.is_empty()); // torch.load would ask for weights_only=False
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Report {
@@ -161,6 +216,12 @@ pub struct Report {
 
 impl Report {
     /// A file that mentions more names than this gives its worst ones among them, and an error.
+    ///
+    /// ```
+    /// use torch_checkpoint::{Report, scan};
+    /// let report = &scan("fixtures/zip/torch-2.15/python_functions.pt")[0];
+    /// assert!(report.findings.len() < Report::MAX_FINDINGS); // so these are all
+    /// ```
     pub const MAX_FINDINGS: usize = 10_000;
 }
 
@@ -188,29 +249,61 @@ impl Default for ScanOptions {
 
 impl ScanOptions {
     /// Files are mapped, the limits are the default ones.
+    ///
+    /// ```
+    /// let reports = torch_checkpoint::ScanOptions::new().scan("fixtures/zip/torch-2.15/state_dict.pt");
+    /// assert_eq!(reports[0].verdict, torch_checkpoint::Verdict::Safe);
+    /// ```
     pub fn new() -> Self {
         Self { limits: Limits::default(), backing: Backing::Mapped }
     }
 
     /// How much a file may cost.
+    ///
+    /// ```
+    /// use torch_checkpoint::{ErrorKind, Limits, ScanOptions};
+    /// let mut limits = Limits::default();
+    /// limits.pickle_bytes = 100;
+    /// let reports = ScanOptions::new().limits(limits).scan("fixtures/zip/torch-2.15/state_dict.pt");
+    /// assert_eq!(reports[0].errors[0].kind(), ErrorKind::Limit);
+    /// ```
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
     }
 
     /// Whether a file is mapped or read into memory. Default [`Backing::Mapped`].
+    ///
+    /// ```
+    /// use torch_checkpoint::{Backing, ScanOptions, Verdict};
+    /// let reports = ScanOptions::new().backing(Backing::Owned).scan("fixtures/zip/torch-2.15/state_dict.pt");
+    /// assert_eq!(reports[0].verdict, Verdict::Safe);
+    /// ```
     pub fn backing(mut self, backing: Backing) -> Self {
         self.backing = backing;
         self
     }
 
     /// Scans a file, or every file in a folder and those below it, in the order of their names.
+    ///
+    /// ```
+    /// use torch_checkpoint::{ScanOptions, Verdict};
+    /// let reports = ScanOptions::new().scan("fixtures/pickle");
+    /// assert!(reports.len() > 10 && reports.is_sorted_by_key(|report| report.path.clone()));
+    /// ```
     #[must_use]
     pub fn scan(&self, path: impl AsRef<Path>) -> Vec<Report> {
         folder::scan(self, path.as_ref())
     }
 
     /// Scans a file that is in memory.
+    ///
+    /// ```
+    /// use torch_checkpoint::{ScanOptions, Verdict};
+    /// let upload = std::fs::read("fixtures/zip/torch-2.15/state_dict.pt")?;
+    /// assert_eq!(ScanOptions::new().scan_bytes(upload).verdict, Verdict::Safe);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[must_use]
     pub fn scan_bytes(&self, bytes: impl Into<Source>) -> Report {
         dig::file(&bytes.into(), &self.limits, false)
