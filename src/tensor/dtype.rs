@@ -38,15 +38,29 @@ macro_rules! dtypes {
         impl DType {
             /// Every dtype, in the order of torch's `ScalarType` (`torch/headeronly/core/ScalarType.h`): a dtype's place
             /// is its number there.
+            ///
+            /// ```
+            /// use torch_checkpoint::DType;
+            /// assert_eq!((DType::ALL[6], DType::ALL[15]), (DType::Float32, DType::BFloat16));
+            /// ```
             pub const ALL: &[Self] = &[$(Self::$variant),*];
 
             /// torch's canonical name: `float32`, never `float`.
+            ///
+            /// ```
+            /// assert_eq!(torch_checkpoint::DType::Float8E4M3Fn.name(), "float8_e4m3fn");
+            /// ```
             #[must_use]
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$variant => $name,)* }
             }
 
             /// Bytes of one element. A packed dtype (`float4_e2m1fn_x2`, `quint4x2`, …) has 1: its element is the byte.
+            ///
+            /// ```
+            /// use torch_checkpoint::DType::{BFloat16, Complex128, QUInt4x2};
+            /// assert_eq!([BFloat16, Complex128, QUInt4x2].map(|dtype| dtype.itemsize()), [2, 16, 1]);
+            /// ```
             #[must_use]
             pub const fn itemsize(self) -> usize {
                 match self { $(Self::$variant => $itemsize,)* }
@@ -137,6 +151,12 @@ dtypes! {
 
 impl DType {
     /// The dtype of torch's name, canonical (`float16`) or alias (`half`); without `torch.` in front.
+    ///
+    /// ```
+    /// use torch_checkpoint::DType;
+    /// assert_eq!((DType::from_name("int64"), DType::from_name("long")), (Some(DType::Int64), Some(DType::Int64)));
+    /// assert_eq!(DType::from_name("torch.int64"), None);
+    /// ```
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         // The aliases are those of `torch/csrc/utils/tensor_dtypes.cpp`.
@@ -183,18 +203,34 @@ impl DType {
     }
 
     /// Whether this is a real floating-point type, of any width.
+    ///
+    /// ```
+    /// use torch_checkpoint::DType;
+    /// assert!(DType::Float8E5M2.is_floating_point());
+    /// assert!(!DType::Complex64.is_floating_point() && !DType::QInt8.is_floating_point());
+    /// ```
     #[must_use]
     pub const fn is_floating_point(self) -> bool {
         matches!(self.class(), Class::Float)
     }
 
     /// Whether elements are pairs of a real and an imaginary part.
+    ///
+    /// ```
+    /// use torch_checkpoint::DType;
+    /// assert!(DType::Complex64.is_complex() && !DType::Float64.is_complex());
+    /// ```
     #[must_use]
     pub const fn is_complex(self) -> bool {
         matches!(self.class(), Class::Complex)
     }
 
     /// Whether elements are integers that need a scale and a zero point to become numbers.
+    ///
+    /// ```
+    /// use torch_checkpoint::DType;
+    /// assert!(DType::QInt8.is_quantized() && !DType::Int8.is_quantized());
+    /// ```
     #[must_use]
     pub const fn is_quantized(self) -> bool {
         matches!(self.class(), Class::Quantized)

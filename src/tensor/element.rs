@@ -30,6 +30,12 @@ pub struct Complex<T> {
 
 impl<T> Complex<T> {
     /// A number of its two parts.
+    ///
+    /// ```
+    /// use torch_checkpoint::Complex;
+    /// let z = Complex::new(1.5, -2.0);
+    /// assert_eq!((z.re, z.im, z.to_string().as_str()), (1.5, -2.0, "1.5-2i"));
+    /// ```
     pub const fn new(re: T, im: T) -> Self {
         Self { re, im }
     }
@@ -52,9 +58,29 @@ impl<T: fmt::Display> fmt::Display for Complex<T> {
 /// | `u8` | `uint8`, and the bytes as stored of `bool`, `quint8`, the 8- and 4-bit floats and the bits of a byte |
 /// | `bool` | `bool` |
 /// | [`Complex`]`<f64>`, `<f32>`, `<f16>`, `<bf16>` | `complex128`, `complex64`, `complex32`, `bcomplex32` |
+///
+/// ```
+/// use torch_checkpoint::{Element, Error, Tensor, load_state_dict};
+/// fn last<T: Element>(tensor: &Tensor) -> Result<Option<T>, Error> {
+///     Ok(tensor.to_vec::<T>()?.pop())
+/// }
+/// let weights = load_state_dict("fixtures/zip/torch-2.15/views.pt", "cpu")?;
+/// assert_eq!((last::<f32>(&weights["base"])?, last::<u8>(&weights["detached_tail"])?), (Some(23.0), Some(99)));
+/// # Ok::<(), torch_checkpoint::Error>(())
+/// ```
 pub trait Element: sealed::Element {}
 
 /// A type that [`Tensor::cast`](crate::Tensor::cast) converts numbers to: `f64`, `f32`, [`f16`](struct@f16) and [`bf16`]. It is sealed.
+///
+/// ```
+/// use torch_checkpoint::{Error, Float, Tensor, load_state_dict};
+/// fn column<T: Float>(tensor: &Tensor, index: usize) -> Result<Vec<T>, Error> {
+///     tensor.select(1, index)?.cast()
+/// }
+/// let weights = load_state_dict("fixtures/zip/torch-2.15/views.pt", "cpu")?;
+/// assert_eq!(column::<f64>(&weights["matrix"], 2)?, [2.0, 8.0, 14.0, 20.0]);
+/// # Ok::<(), torch_checkpoint::Error>(())
+/// ```
 pub trait Float: Element + sealed::Float {}
 
 pub(super) mod sealed {

@@ -87,6 +87,12 @@ impl Tensor {
     }
 
     /// The type of the elements.
+    ///
+    /// ```
+    /// let weights = torch_checkpoint::load_state_dict("fixtures/zip/torch-2.15/views.pt", "cpu")?;
+    /// assert_eq!(weights["own_scalar"].dtype(), torch_checkpoint::DType::Float64);
+    /// # Ok::<(), torch_checkpoint::Error>(())
+    /// ```
     #[must_use]
     pub fn dtype(&self) -> DType {
         self.dtype
@@ -94,6 +100,13 @@ impl Tensor {
 
     /// The sizes of the dimensions, in elements; empty for a scalar. Of a sparse tensor those of the dense one, of a nested
     /// tensor only the number of its components, which have shapes of their own ([`unbind`](Self::unbind)).
+    ///
+    /// ```
+    /// let weights = torch_checkpoint::load_state_dict("fixtures/zip/torch-2.15/views.pt", "cpu")?;
+    /// assert_eq!(weights["channels_last"].shape(), [2, 3, 2, 2]);
+    /// assert!(weights["scalar"].shape().is_empty());
+    /// # Ok::<(), torch_checkpoint::Error>(())
+    /// ```
     #[must_use]
     pub fn shape(&self) -> &[usize] {
         self.geometry.shape()
@@ -101,12 +114,24 @@ impl Tensor {
 
     /// For each dimension the distance in the storage from one element to the next, in elements. Empty for a sparse or
     /// nested tensor, whose [`components`](Self::components) have strides.
+    ///
+    /// ```
+    /// let weights = torch_checkpoint::load_state_dict("fixtures/zip/torch-2.15/views.pt", "cpu")?;
+    /// assert_eq!((weights["matrix"].strides(), weights["transposed"].strides()), (&[6, 1][..], &[1, 6][..]));
+    /// # Ok::<(), torch_checkpoint::Error>(())
+    /// ```
     #[must_use]
     pub fn strides(&self) -> &[usize] {
         if self.composite().is_some() { &[] } else { self.geometry.strides() }
     }
 
     /// The place in the storage of the first element, in elements.
+    ///
+    /// ```
+    /// let weights = torch_checkpoint::load_state_dict("fixtures/zip/torch-2.15/views.pt", "cpu")?;
+    /// assert_eq!(weights["slice"].storage_offset(), 5); // base[5:9]
+    /// # Ok::<(), torch_checkpoint::Error>(())
+    /// ```
     #[must_use]
     pub fn storage_offset(&self) -> usize {
         self.geometry.offset()
@@ -114,6 +139,12 @@ impl Tensor {
 
     /// The number of elements: the product of the sizes, zeros of a sparse tensor included (if there are more than can be
     /// addressed, the greatest number that can). Of a nested tensor, the elements of the buffer that its components share.
+    ///
+    /// ```
+    /// let weights = torch_checkpoint::load_state_dict("fixtures/zip/torch-2.15/views.pt", "cpu")?;
+    /// assert_eq!((weights["matrix"].numel(), weights["scalar"].numel(), weights["zero_size"].numel()), (24, 1, 0));
+    /// # Ok::<(), torch_checkpoint::Error>(())
+    /// ```
     #[must_use]
     pub fn numel(&self) -> usize {
         match self.composite() {
@@ -124,6 +155,12 @@ impl Tensor {
 
     /// The length of [`bytes`](Self::bytes): elements times [`DType::itemsize`] (for the packed `quint4x2` and
     /// `quint2x4`, whose shapes count values, as many bytes as these fill).
+    ///
+    /// ```
+    /// let weights = torch_checkpoint::load_state_dict("fixtures/zip/torch-2.15/views.pt", "cpu")?;
+    /// assert_eq!((weights["slice"].nbytes(), weights["slice"].storage().nbytes()), (16, 96)); // 4 of 24 floats
+    /// # Ok::<(), torch_checkpoint::Error>(())
+    /// ```
     #[must_use]
     pub fn nbytes(&self) -> usize {
         // A geometry has so few elements that this does not saturate.
@@ -131,24 +168,50 @@ impl Tensor {
     }
 
     /// The device that the tensor belongs on, after `map_location`. Its bytes are read from the file in any case.
+    ///
+    /// ```
+    /// let weights = torch_checkpoint::load_state_dict("fixtures/zip/torch-2.15/trained_cnn_cuda.pt", "cpu")?;
+    /// assert_eq!(weights["head.1.bias"].device().to_string(), "cpu");
+    /// # Ok::<(), torch_checkpoint::Error>(())
+    /// ```
     #[must_use]
     pub fn device(&self) -> &Device {
         self.storage.device()
     }
 
     /// The device that it was saved from: the file's location tag, verbatim.
+    ///
+    /// ```
+    /// let weights = torch_checkpoint::load_state_dict("fixtures/zip/torch-2.15/trained_cnn_cuda.pt", "cpu")?;
+    /// assert_eq!(weights["head.1.bias"].location(), "cuda:1");
+    /// # Ok::<(), torch_checkpoint::Error>(())
+    /// ```
     #[must_use]
     pub fn location(&self) -> &str {
         self.storage.location()
     }
 
     /// Whether training would compute a gradient for it.
+    ///
+    /// ```
+    /// use torch_checkpoint::LoadOptions;
+    /// let weights = LoadOptions::new().key("").load_state_dict("fixtures/zip/torch-2.15/parameters.pt")?;
+    /// assert!(weights["param"].requires_grad() && !weights["frozen"].requires_grad());
+    /// # Ok::<(), torch_checkpoint::Error>(())
+    /// ```
     #[must_use]
     pub fn requires_grad(&self) -> bool {
         self.marks.requires_grad
     }
 
     /// Whether it was saved as an `nn.Parameter`. A `state_dict()` holds plain tensors: false there.
+    ///
+    /// ```
+    /// use torch_checkpoint::LoadOptions;
+    /// let weights = LoadOptions::new().key("").load_state_dict("fixtures/zip/torch-2.15/parameters.pt")?;
+    /// assert!(weights["frozen"].is_parameter() && !weights["buffer"].is_parameter());
+    /// # Ok::<(), torch_checkpoint::Error>(())
+    /// ```
     #[must_use]
     pub fn is_parameter(&self) -> bool {
         self.marks.is_parameter
@@ -156,18 +219,41 @@ impl Tensor {
 
     /// Whether the stored complex numbers are conjugated when they are read (a lazy `conj()` was saved). Only
     /// [`as_slice`](Self::as_slice) cannot do that.
+    ///
+    /// ```
+    /// let weights = torch_checkpoint::load_state_dict("fixtures/zip/torch-2.15/conj_neg.pt", "cpu")?;
+    /// let (z, conj) = (&weights["z"], &weights["conj"]);
+    /// assert!(conj.is_conj() && z.storage() == conj.storage()); // the same numbers, read in two ways
+    /// type C = torch_checkpoint::Complex<f32>;
+    /// assert_eq!(conj.to_vec::<C>()?[0].im, -z.to_vec::<C>()?[0].im);
+    /// # Ok::<(), torch_checkpoint::Error>(())
+    /// ```
     #[must_use]
     pub fn is_conj(&self) -> bool {
         self.marks.conj
     }
 
     /// Whether the stored numbers are negated when they are read (the imaginary part of a lazy `conj()` was saved).
+    ///
+    /// ```
+    /// let weights = torch_checkpoint::load_state_dict("fixtures/zip/torch-2.15/conj_neg.pt", "cpu")?;
+    /// let (real, neg) = (&weights["real"], &weights["neg_float"]);
+    /// assert!(neg.is_neg() && !real.is_neg());
+    /// assert_eq!(neg.to_vec::<f32>()?[0], -real.to_vec::<f32>()?[0]);
+    /// # Ok::<(), torch_checkpoint::Error>(())
+    /// ```
     #[must_use]
     pub fn is_neg(&self) -> bool {
         self.marks.neg
     }
 
     /// Whether the elements lie in row-major order without gaps, as torch defines it.
+    ///
+    /// ```
+    /// let weights = torch_checkpoint::load_state_dict("fixtures/zip/torch-2.15/views.pt", "cpu")?;
+    /// assert!(weights["matrix"].is_contiguous() && !weights["transposed"].is_contiguous());
+    /// # Ok::<(), torch_checkpoint::Error>(())
+    /// ```
     #[must_use]
     pub fn is_contiguous(&self) -> bool {
         self.layout() == Layout::Strided && self.geometry.is_contiguous()
@@ -175,12 +261,25 @@ impl Tensor {
 
     /// The storage that the elements lie in, shared with every other view of it; of a sparse or nested tensor, that of its
     /// values.
+    ///
+    /// ```
+    /// let weights = torch_checkpoint::load_state_dict("fixtures/zip/torch-2.15/views.pt", "cpu")?;
+    /// assert_eq!(weights["matrix"].storage(), weights["base"].storage());
+    /// assert_ne!(weights["own_scalar"].storage(), weights["base"].storage());
+    /// # Ok::<(), torch_checkpoint::Error>(())
+    /// ```
     #[must_use]
     pub fn storage(&self) -> &Storage {
         &self.storage
     }
 
     /// How the values are laid out. All but [`Layout::Strided`] consist of [`components`](Self::components).
+    ///
+    /// ```
+    /// let weights = torch_checkpoint::load_state_dict("fixtures/zip/torch-2.15/sparse_coo.pt", "cpu")?;
+    /// assert_eq!(weights["coalesced"].layout(), torch_checkpoint::Layout::SparseCoo);
+    /// # Ok::<(), torch_checkpoint::Error>(())
+    /// ```
     #[must_use]
     pub fn layout(&self) -> Layout {
         self.composite().map_or(Layout::Strided, Composite::layout)
@@ -191,12 +290,26 @@ impl Tensor {
     }
 
     /// How the integers of a quantised tensor become numbers; `None` if it is not quantised.
+    ///
+    /// ```
+    /// let weights = torch_checkpoint::load_state_dict("fixtures/zip/torch-2.15/quantised_per_tensor.pt", "cpu")?;
+    /// assert_eq!(weights["qint8"].quantization().unwrap().scale(), Some(0.1));
+    /// assert!(weights["plain"].quantization().is_none());
+    /// # Ok::<(), torch_checkpoint::Error>(())
+    /// ```
     #[must_use]
     pub fn quantization(&self) -> Option<&Quantization> {
         self.extra.as_ref()?.quantization.as_ref()
     }
 
     /// What the file says of the whole tensor, if this is one rank's part of it.
+    ///
+    /// ```
+    /// let weights = torch_checkpoint::load_state_dict("fixtures/zip/torch-2.15/dtensor_rank_1_of_2.pt", "cpu")?;
+    /// let rows = &weights["rows"]; // of the second of two ranks
+    /// assert_eq!((rows.shape(), rows.shard().unwrap().global_shape()), (&[2, 3][..], &[5, 3][..]));
+    /// # Ok::<(), torch_checkpoint::Error>(())
+    /// ```
     #[must_use]
     pub fn shard(&self) -> Option<&Shard> {
         self.extra.as_ref()?.shard.as_ref()

@@ -11,6 +11,13 @@ use super::sparse::{Compressed, Coo};
 use crate::error::Error;
 
 /// A tensor's layout, under torch's names.
+///
+/// ```
+/// use torch_checkpoint::{Layout, load_state_dict};
+/// let weights = load_state_dict("fixtures/zip/torch-2.15/nested_tensor_strided.pt", "cpu")?;
+/// assert_eq!((weights["half"].layout(), weights["plain"].layout()), (Layout::Nested, Layout::Strided));
+/// # Ok::<(), torch_checkpoint::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Layout {
@@ -32,6 +39,10 @@ pub enum Layout {
 
 impl Layout {
     /// torch's text without `torch.`.
+    ///
+    /// ```
+    /// assert_eq!(torch_checkpoint::Layout::SparseCsr.name(), "sparse_csr");
+    /// ```
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -46,6 +57,11 @@ impl Layout {
     }
 
     /// Whether only some elements are stored, with their places: [`Tensor::to_dense`] puts them there.
+    ///
+    /// ```
+    /// use torch_checkpoint::Layout;
+    /// assert!(Layout::SparseBsc.is_sparse() && !Layout::Nested.is_sparse());
+    /// ```
     #[must_use]
     pub const fn is_sparse(self) -> bool {
         !matches!(self, Self::Strided | Self::Nested)

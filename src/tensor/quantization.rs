@@ -45,6 +45,14 @@ pub(crate) enum Channels {
 }
 
 /// torch's name for a way of quantising.
+///
+/// ```
+/// use torch_checkpoint::{QScheme, load_state_dict};
+/// let weights = load_state_dict("fixtures/zip/torch-2.15/quantised_float_qparams.pt", "cpu")?;
+/// let scheme = weights["axis_0"].quantization().unwrap().scheme();
+/// assert_eq!(scheme, QScheme::PerChannelAffineFloatQparams);
+/// # Ok::<(), torch_checkpoint::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum QScheme {
@@ -59,6 +67,10 @@ pub enum QScheme {
 
 impl QScheme {
     /// torch's text without `torch.`.
+    ///
+    /// ```
+    /// assert_eq!(torch_checkpoint::QScheme::PerTensorAffine.name(), "per_tensor_affine");
+    /// ```
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -70,6 +82,14 @@ impl QScheme {
 }
 
 /// The zero points of a [`Quantization`].
+///
+/// ```
+/// use torch_checkpoint::{ZeroPoints, load_state_dict};
+/// let weights = load_state_dict("fixtures/zip/torch-2.15/quantised_float_qparams.pt", "cpu")?;
+/// let points = weights["axis_0"].quantization().unwrap().zero_points()?;
+/// assert!(matches!(points, ZeroPoints::Float(points) if points.len() == 3));
+/// # Ok::<(), torch_checkpoint::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub enum ZeroPoints {
     /// Of the affine schemes.
@@ -160,6 +180,13 @@ impl Quantization {
     }
 
     /// The scheme.
+    ///
+    /// ```
+    /// let weights = torch_checkpoint::load_state_dict("fixtures/zip/torch-2.15/quantised_per_channel.pt", "cpu")?;
+    /// let quantization = weights["axis_0"].quantization().unwrap();
+    /// assert_eq!(quantization.scheme(), torch_checkpoint::QScheme::PerChannelAffine);
+    /// # Ok::<(), torch_checkpoint::Error>(())
+    /// ```
     #[must_use]
     pub fn scheme(&self) -> QScheme {
         match &self.0 {
@@ -170,6 +197,12 @@ impl Quantization {
     }
 
     /// The one scale of a tensor that is quantised as a whole.
+    ///
+    /// ```
+    /// let weights = torch_checkpoint::load_state_dict("fixtures/zip/torch-2.15/quantised_per_tensor.pt", "cpu")?;
+    /// assert_eq!(weights["quint8"].quantization().unwrap().scale(), Some(0.25));
+    /// # Ok::<(), torch_checkpoint::Error>(())
+    /// ```
     #[must_use]
     pub fn scale(&self) -> Option<f64> {
         match &self.0 {
@@ -179,6 +212,12 @@ impl Quantization {
     }
 
     /// The one zero point of a tensor that is quantised as a whole.
+    ///
+    /// ```
+    /// let weights = torch_checkpoint::load_state_dict("fixtures/zip/torch-2.15/quantised_per_tensor.pt", "cpu")?;
+    /// assert_eq!(weights["quint8"].quantization().unwrap().zero_point(), Some(128));
+    /// # Ok::<(), torch_checkpoint::Error>(())
+    /// ```
     #[must_use]
     pub fn zero_point(&self) -> Option<i64> {
         match &self.0 {
@@ -188,6 +227,12 @@ impl Quantization {
     }
 
     /// The dimension along which scale and zero point change.
+    ///
+    /// ```
+    /// let weights = torch_checkpoint::load_state_dict("fixtures/zip/torch-2.15/quantised_per_channel.pt", "cpu")?;
+    /// assert_eq!(weights["axis_2_of_4"].quantization().unwrap().axis(), Some(2));
+    /// # Ok::<(), torch_checkpoint::Error>(())
+    /// ```
     #[must_use]
     pub fn axis(&self) -> Option<usize> {
         match &self.0 {
@@ -197,6 +242,12 @@ impl Quantization {
     }
 
     /// The scales, one for each index along the axis, or the only one.
+    ///
+    /// ```
+    /// let weights = torch_checkpoint::load_state_dict("fixtures/zip/torch-2.15/quantised_per_channel.pt", "cpu")?;
+    /// assert_eq!(weights["axis_2_of_4"].quantization().unwrap().scales()?, [1.0, 2.0, 3.0, 4.0]);
+    /// # Ok::<(), torch_checkpoint::Error>(())
+    /// ```
     ///
     /// # Errors
     /// The tensor that holds them cannot be read.
@@ -208,6 +259,13 @@ impl Quantization {
     }
 
     /// The zero points, one for each index along the axis, or the only one.
+    ///
+    /// ```
+    /// let weights = torch_checkpoint::load_state_dict("fixtures/zip/torch-2.15/quantised_per_channel.pt", "cpu")?;
+    /// let points = weights["axis_0"].quantization().unwrap().zero_points()?;
+    /// assert_eq!(points, torch_checkpoint::ZeroPoints::Int(vec![0, 4]));
+    /// # Ok::<(), torch_checkpoint::Error>(())
+    /// ```
     ///
     /// # Errors
     /// The tensor that holds them cannot be read.
@@ -229,6 +287,14 @@ impl Quantization {
 impl Tensor {
     /// The numbers of a quantised tensor as a float32 tensor with memory of its own: `(integer - zero_point) * scale`,
     /// rounded as torch rounds (`affine_quantizer_base.cpp`, `QuantizedOpKernels.cpp`).
+    ///
+    /// ```
+    /// let weights = torch_checkpoint::load_state_dict("fixtures/zip/torch-2.15/quantised_per_tensor.pt", "cpu")?;
+    /// let tensor = &weights["quint8"]; // of scale 0.25 and zero point 128
+    /// assert_eq!(tensor.to_vec::<u8>()?, [0, 1, 2, 127, 128, 255]);
+    /// assert_eq!(tensor.dequantize()?.to_vec::<f32>()?, [-32.0, -31.75, -31.5, -0.25, 0.0, 31.75]);
+    /// # Ok::<(), torch_checkpoint::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`ErrorKind::Caller`](crate::ErrorKind::Caller): the tensor is not quantised. Otherwise as

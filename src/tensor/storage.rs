@@ -139,24 +139,49 @@ impl Storage {
 
     /// A number that counts the storages of the file in the order of their first mention. A
     /// [detached](crate::Tensor::detach) copy keeps the number of its origin although it is another storage.
+    ///
+    /// ```
+    /// let weights = torch_checkpoint::load_state_dict("fixtures/zip/torch-2.15/trained_cnn_cuda.pt", "cpu")?;
+    /// let ids: Vec<u32> = weights.values().map(|tensor| tensor.storage().id()).collect();
+    /// assert_eq!(ids, (0..17).collect::<Vec<u32>>());
+    /// # Ok::<(), torch_checkpoint::Error>(())
+    /// ```
     #[must_use]
     pub fn id(&self) -> u32 {
         self.0.id
     }
 
     /// The key under which the file knows the storage: `0` for the record `archive/data/0`.
+    ///
+    /// ```
+    /// let weights = torch_checkpoint::load_state_dict("fixtures/zip/torch-2.15/trained_cnn_cuda.pt", "cpu")?;
+    /// assert_eq!(weights["bn1.bias"].storage().key(), "2");
+    /// # Ok::<(), torch_checkpoint::Error>(())
+    /// ```
     #[must_use]
     pub fn key(&self) -> &str {
         self.0.key.as_str()
     }
 
     /// The location tag, verbatim as in the file: the device that the storage was saved from.
+    ///
+    /// ```
+    /// let weights = torch_checkpoint::load_state_dict("fixtures/zip/torch-2.15/trained_cnn_cuda.pt", "cpu")?;
+    /// assert_eq!(weights["head.1.bias"].storage().location(), "cuda:1");
+    /// # Ok::<(), torch_checkpoint::Error>(())
+    /// ```
     #[must_use]
     pub fn location(&self) -> &str {
         &self.0.place.location
     }
 
     /// The device that the tag became through `map_location`.
+    ///
+    /// ```
+    /// let weights = torch_checkpoint::load_state_dict("fixtures/zip/torch-2.15/trained_cnn_cuda.pt", "cpu")?;
+    /// assert_eq!(weights["head.1.bias"].storage().device().to_string(), "cpu");
+    /// # Ok::<(), torch_checkpoint::Error>(())
+    /// ```
     #[must_use]
     pub fn device(&self) -> &Device {
         &self.0.place.device
@@ -167,6 +192,12 @@ impl Storage {
     }
 
     /// The length in bytes.
+    ///
+    /// ```
+    /// let weights = torch_checkpoint::load_state_dict("fixtures/zip/torch-2.15/views.pt", "cpu")?;
+    /// assert_eq!(weights["slice"].storage().nbytes(), 96); // of all 24 floats
+    /// # Ok::<(), torch_checkpoint::Error>(())
+    /// ```
     #[must_use]
     pub fn nbytes(&self) -> u64 {
         self.0.nbytes
