@@ -37,8 +37,8 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// An `int` that fits; `None` for wider ones ([`as_int_bytes`](Self::as_int_bytes), [`Display`](fmt::Display)) and
-    /// for a `bool`.
+    /// An `int` that fits; `None` for wider ones ([`as_int_bytes`](Self::as_int_bytes),
+    /// [`Display`](std::fmt::Display)) and for a `bool`.
     ///
     /// ```
     /// let checkpoint = torch_checkpoint::LoadOptions::new().open("fixtures/zip/torch-2.15/values.pt")?;

@@ -65,6 +65,13 @@ impl Tensor {
 
     /// Whether each place of a [`SparseCoo`](Layout::SparseCoo) tensor is stored at most once, in order, as the file has it;
     /// `None` for another layout, or if the file does not say.
+    ///
+    /// ```
+    /// let weights = torch_checkpoint::load_state_dict("fixtures/zip/torch-2.15/sparse_coo.pt", "cpu")?;
+    /// let (once, twice) = (&weights["coalesced"], &weights["duplicates"]);
+    /// assert_eq!((once.is_coalesced(), twice.is_coalesced()), (Some(true), Some(false)));
+    /// # Ok::<(), torch_checkpoint::Error>(())
+    /// ```
     #[must_use]
     pub fn is_coalesced(&self) -> Option<bool> {
         match self.composite()? {
