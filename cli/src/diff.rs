@@ -11,6 +11,7 @@ use std::process::ExitCode;
 use indicatif::ProgressBar;
 use torch_checkpoint::{DType, Error, Layout, Limits, LoadOptions, Tensor};
 
+use crate::bar::bar;
 use crate::failure::Failure;
 use crate::hash;
 use crate::names::Filter;
@@ -18,7 +19,6 @@ use crate::remedies::in_options;
 use crate::show::shape;
 use crate::text::clean;
 use crate::totals::wide;
-use crate::verify::bar;
 
 use compare::{Side, Values};
 

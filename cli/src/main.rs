@@ -1,6 +1,7 @@
 //! The `torch-checkpoint` command: looks into the files PyTorch saves. It prints; only `convert` writes files.
 
 mod args;
+mod bar;
 mod columns;
 mod convert;
 mod diff;

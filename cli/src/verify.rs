@@ -4,10 +4,10 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use torch_checkpoint::{Device, Error, LoadOptions, Storage};
 
 use crate::args::Verify;
+use crate::bar::bar;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::text::{clean, count, plural};
@@ -55,15 +55,4 @@ fn verify(path: &Path) -> Result<String, Vec<Error>> {
     let path = path.to_string_lossy();
     let path = clean(&path);
     Ok(format!("{path}: ok ({tensors}{} bytes)\n", count(bytes)))
-}
-
-/// Drawn on a terminal only, and only for files that take more than a moment.
-pub(crate) fn bar(path: &Path) -> ProgressBar {
-    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-    let style = ProgressStyle::with_template("{msg} [{bar:30}] {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left");
-    if let Ok(style) = style {
-        bar.set_style(style.progress_chars("=> "));
-    }
-    let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
-    bar.with_message(clean(&name).into_owned())
 }

@@ -4,6 +4,7 @@
 mod distributed;
 mod export;
 mod folder;
+mod archive_pickle;
 mod archive_storages;
 mod gathering;
 mod gzip;
@@ -18,6 +19,7 @@ mod safetensors;
 mod script;
 mod sharded;
 mod tar;
+mod torch_save;
 mod zip;
 
 use std::sync::Arc;

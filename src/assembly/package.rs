@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 
+use super::archive_pickle::decode_record;
 use super::archive_storages::ArchiveStorages;
 use super::gathering::Gathering;
-use super::zip::decode_record;
 use super::{Assembly, Opening, script};
 use crate::container::Archive;
 use crate::error::Error;

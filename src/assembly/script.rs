@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
+use super::archive_pickle::decode_record;
 use super::archive_storages::ArchiveStorages;
-use super::zip::decode_record;
 use super::{Assembly, Opening};
 use crate::container::Archive;
 use crate::error::Error;

@@ -9,8 +9,8 @@ use signal_hook::consts::TERM_SIGNALS;
 use signal_hook::flag;
 
 use super::bare;
+use crate::bar::bar;
 use crate::failure::Failure;
-use crate::verify::bar;
 
 /// The exit code of whoever is interrupted twice: that of a shell's.
 const INTERRUPTED: i32 = 130;
