@@ -354,3 +354,68 @@ fn memory_is_bounded_for_metadata_that_share_their_parts() {
     Worst::default().check(|| "shared paths".to_owned(), size, 0, peak);
     drop(turn);
 }
+
+const STORAGE: usize = 1 << 20;
+const STORAGES: usize = 6;
+
+/// Six tensors of a megabyte each, and all of them in one file.
+fn large(deflated: bool) -> Vec<u8> {
+    let keys: Vec<String> = (0..STORAGES).map(|n| n.to_string()).collect();
+    let bytes: Vec<u8> = (0..STORAGE).map(|n| (n % 251) as u8).collect();
+    let tensors = keys.iter().map(|key| (&**key, pickle_builder::f32_tensor(key, &[512, 512])));
+    let root = pickle_builder::pickle(&pickle_builder::dict(tensors));
+    let storages: Vec<(&str, &[u8])> = keys.iter().map(|key| (&**key, &*bytes)).collect();
+    let mut builder = zip_builder::torch_builder("archive", &root, &storages);
+    for key in keys.iter().filter(|_| deflated) {
+        builder = builder.change(&format!("archive/data/{key}"), |record| *record = record.clone().deflated());
+    }
+    builder.build()
+}
+
+fn in_use() -> usize {
+    IN_USE.load(Ordering::Relaxed)
+}
+
+/// A mapped file costs its metadata until it is read into memory, and then its tensors once.
+#[test]
+fn memory_holds_the_metadata_of_a_mapped_file_and_the_tensors_of_an_owned_one_once() {
+    let _turn = TURN.lock();
+    let path = std::env::temp_dir().join(format!("torch-checkpoint-memory-{}.pt", std::process::id()));
+    std::fs::write(&path, large(false)).unwrap();
+    let mut weights = None;
+    let opening = peak_of(|| weights = Some(torch_checkpoint::load_state_dict(&path, "cpu").unwrap()));
+    let weights = weights.unwrap();
+    let borrowing = peak_of(|| weights.values().for_each(|tensor| assert_eq!(tensor.bytes().unwrap().len(), STORAGE)));
+    let before = in_use();
+    // Without the mapping the file is in memory already.
+    let (loaded, opened) = if cfg!(feature = "mmap") { (STORAGES * STORAGE, 0) } else { (0, STORAGES * STORAGE) };
+    let loading = peak_of(|| weights.load_into_memory(|_| ()).unwrap());
+    let kept = in_use() - before;
+    std::fs::remove_file(&path).unwrap();
+    println!("opening {opening}, borrowing {borrowing}, loading {loading}, kept {kept}");
+    assert!(opening <= opened + (64 << 10), "{opening}");
+    assert!(borrowing <= 1 << 10, "{borrowing}");
+    assert!((loaded..=loaded + (64 << 10)).contains(&loading), "{loading}");
+    assert!((loaded..=loaded + (4 << 10)).contains(&kept), "{kept}");
+}
+
+/// Of a compressed file there is in memory what was read, as long as a handle on it lives.
+#[test]
+fn memory_of_unpacked_records_goes_with_their_last_handle() {
+    let _turn = TURN.lock();
+    let file = large(true);
+    assert!(file.len() < STORAGES * STORAGE / 10);
+    let weights = LoadOptions::new().open_bytes(file).unwrap().state_dict().unwrap();
+    let before = in_use();
+    let mut tensors: Vec<_> = weights.into_iter().collect();
+    for (name, tensor) in &tensors {
+        if name == "0" || name == "1" {
+            assert_eq!(tensor.bytes().unwrap().len(), STORAGE);
+        }
+    }
+    let two = in_use() as isize - before as isize;
+    assert!((two - 2 * STORAGE as isize).abs() <= 64 << 10, "{two}");
+    tensors.remove(0);
+    let one = in_use() as isize - before as isize;
+    assert!((one - STORAGE as isize).abs() <= 64 << 10, "{one}");
+}
