@@ -28,8 +28,8 @@ struct Copying<'a> {
 }
 
 impl StateDict {
-    /// Reads the storages of all its tensors into memory now, with all cores: every later read, by this dict or any other handle on the same storages, finds them there. Nothing else changes:
-    /// ties, views and strides stay, and [`Tensor::as_slice`](crate::Tensor::as_slice) then borrows from that memory.
+    /// Reads the storages of all its tensors into memory now, with all cores: every later read, by this dict or any other
+    /// handle on the same storages, finds them there. Nothing else changes: ties, views and strides stay, and [`Tensor::as_slice`](crate::Tensor::as_slice) then borrows from that memory.
     ///
     /// Each storage is read once and whole, as torch reads it. What is in memory already (a checkpoint opened with
     /// [`Backing::Owned`](crate::Backing::Owned) or from bytes) is not copied again. Storages that only other parts of the
