@@ -15,6 +15,7 @@ mod names;
 mod opcode;
 mod part;
 mod sequence;
+mod shift;
 mod trace;
 mod traced;
 
