@@ -90,6 +90,11 @@ impl Error {
         Self::new(ErrorKind::Limit, message)
     }
 
+    /// There is no memory for so many bytes.
+    pub(crate) fn no_memory(bytes: usize) -> Self {
+        Self::limit(format!("there is no memory for {bytes} bytes"))
+    }
+
     pub(crate) fn caller(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(ErrorKind::Caller, message)
     }

@@ -133,17 +133,7 @@ fn look_up(path: &Path) -> Prepared {
     })
 }
 
-/// A row of the history that the checkpoint has.
-#[derive(serde::Deserialize)]
-#[expect(dead_code, reason = "what is deserialised is dropped")]
-struct Row {
-    epoch: u32,
-    loss: f64,
-    accuracies: [f64; 3],
-    note: String,
-}
-
 fn deserialise(path: &Path) -> Prepared {
     let (checkpoint, mut rows) = (LoadOptions::new().open(path).unwrap(), Vec::new());
-    Box::new(move || rows = checkpoint.deserialize::<Vec<Row>>("history").unwrap())
+    Box::new(move || rows = checkpoint.deserialize::<Vec<files::Row>>("history").unwrap())
 }

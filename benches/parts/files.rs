@@ -79,6 +79,15 @@ fn args(memo: &mut Memo) -> Code {
     object("argparse", "Namespace", set_items(memo.put(vec![op::EMPTY_DICT]), entries))
 }
 
+/// A row of the history that the checkpoint has.
+#[derive(serde::Deserialize)]
+pub struct Row {
+    epoch: u32,
+    loss: f64,
+    accuracies: [f64; 3],
+    note: String,
+}
+
 /// A list of dicts of numbers and texts.
 fn history(memo: &mut Memo, epochs: usize) -> Code {
     let rows: Vec<Code> = (0..epochs)

@@ -3,23 +3,12 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput};
-use serde::Deserialize;
 use torch_checkpoint::{DType, LoadOptions};
 
 use crate::files;
 
 const TENSORS: usize = 50_000;
 const EPOCHS: usize = 5_000;
-
-/// A row of the history that the checkpoint has.
-#[derive(Deserialize)]
-#[expect(dead_code, reason = "what is deserialised is dropped")]
-struct Row {
-    epoch: u32,
-    loss: f64,
-    accuracies: [f64; 3],
-    note: String,
-}
 
 pub fn bench(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("names");
@@ -59,7 +48,7 @@ pub fn bench(criterion: &mut Criterion) {
     let training = LoadOptions::new().open_bytes(files::training(EPOCHS)).unwrap();
     group.throughput(Throughput::Elements(EPOCHS as u64));
     group.bench_function("deserialise rows", |bencher| {
-        bencher.iter_with_large_drop(|| training.deserialize::<Vec<Row>>("history").unwrap());
+        bencher.iter_with_large_drop(|| training.deserialize::<Vec<files::Row>>("history").unwrap());
     });
     group.throughput(Throughput::Elements(1));
     group.bench_function("value at a path", |bencher| {

@@ -14,8 +14,8 @@ use crate::error::Error;
 pub(crate) struct Memory(Kind);
 
 enum Kind {
-    /// As the allocator gave them.
-    Made(Box<[u8]>),
+    /// As somebody made them.
+    Made(Vec<u8>),
     /// So many bytes of these words.
     Words(Vec<u128>, usize),
 }
@@ -27,7 +27,7 @@ impl Memory {
     /// # Errors
     /// Limit: there is no memory.
     pub(crate) fn zeroed(len: usize) -> Result<Self, Error> {
-        let words = u128::new_vec_zeroed(len.div_ceil(size_of::<u128>())).map_err(|_| no_memory(len))?;
+        let words = u128::new_vec_zeroed(len.div_ceil(size_of::<u128>())).map_err(|_| Error::no_memory(len))?;
         Ok(Self(Kind::Words(words, len)))
     }
 
@@ -58,13 +58,13 @@ impl Memory {
 
 impl From<Vec<u8>> for Memory {
     fn from(bytes: Vec<u8>) -> Self {
-        Self(Kind::Made(bytes.into_boxed_slice()))
+        Self(Kind::Made(bytes))
     }
 }
 
 impl From<Box<[u8]>> for Memory {
     fn from(bytes: Box<[u8]>) -> Self {
-        Self(Kind::Made(bytes))
+        Self::from(bytes.into_vec())
     }
 }
 
@@ -89,10 +89,6 @@ impl fmt::Debug for Stable<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Stable({} bytes)", self.len())
     }
-}
-
-fn no_memory(bytes: usize) -> Error {
-    Error::limit(format!("there is no memory for {bytes} bytes"))
 }
 
 #[cfg(test)]

@@ -59,7 +59,6 @@ pub struct Source {
 }
 
 enum Owner {
-    Vec(Vec<u8>),
     Memory(Memory),
     Shared(Arc<[u8]>),
     Static(&'static [u8]),
@@ -70,7 +69,6 @@ enum Owner {
 impl Owner {
     fn bytes(&self) -> &[u8] {
         match self {
-            Self::Vec(bytes) => bytes,
             Self::Memory(memory) => memory.bytes(),
             Self::Shared(bytes) => bytes,
             Self::Static(bytes) => bytes,
@@ -184,7 +182,7 @@ fn fill(mut file: &File, into: &mut [u8], _: u64) -> io::Result<()> {
 
 impl From<Vec<u8>> for Source {
     fn from(bytes: Vec<u8>) -> Self {
-        Self::new(Owner::Vec(bytes))
+        Self::new(Owner::Memory(bytes.into()))
     }
 }
 

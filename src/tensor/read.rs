@@ -243,7 +243,7 @@ impl Tensor {
     fn copied<T: Copy>(&self, from: &[T]) -> Result<Vec<T>, Error> {
         self.afford(from.len(), size_of::<T>())?;
         let mut copy = Vec::new();
-        copy.try_reserve_exact(from.len()).map_err(|_| no_memory(size_of_val(from)))?;
+        copy.try_reserve_exact(from.len()).map_err(|_| Error::no_memory(size_of_val(from)))?;
         copy.extend_from_slice(from);
         Ok(copy)
     }
@@ -251,12 +251,8 @@ impl Tensor {
     /// Fresh memory. The allocator has large blocks zeroed by the system, so they are first touched when they are filled.
     pub(super) fn zeroed<T: FromZeros>(&self, len: usize) -> Result<Vec<T>, Error> {
         self.afford(len, size_of::<T>())?;
-        T::new_vec_zeroed(len).map_err(|_| no_memory(len.saturating_mul(size_of::<T>())))
+        T::new_vec_zeroed(len).map_err(|_| Error::no_memory(len.saturating_mul(size_of::<T>())))
     }
-}
-
-fn no_memory(bytes: usize) -> Error {
-    Error::limit(format!("there is no memory for {bytes} bytes"))
 }
 
 /// Only if a storage was exchanged for a shorter one.

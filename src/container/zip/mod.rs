@@ -313,8 +313,7 @@ impl Records for Archive {
         }
         let bytes = self.source.get(data).ok_or_else(|| self.lost(record))?;
         let mut copy = Vec::new();
-        copy.try_reserve_exact(bytes.len())
-            .map_err(|_| Error::limit(format!("no memory for {} bytes", bytes.len())).in_record(self.name(record)))?;
+        copy.try_reserve_exact(bytes.len()).map_err(|_| Error::no_memory(bytes.len()).in_record(self.name(record)))?;
         copy.extend_from_slice(bytes);
         Ok(copy)
     }

@@ -297,7 +297,7 @@ impl Salvaged {
                 let mut unpacked = Vec::new();
                 unpacked
                     .try_reserve(most.min(packed.len().saturating_mul(MOST_RATIO)))
-                    .map_err(|_| Error::limit(format!("there is no memory for {most} bytes")))?;
+                    .map_err(|_| Error::no_memory(most))?;
                 let has_more = inflate(packed, most, &mut unpacked);
                 Ok((Cow::Owned(unpacked), has_more))
             }
