@@ -1,5 +1,8 @@
 //! Values into the caller's types, through serde.
 
+mod bounds;
+mod numpy;
+
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 
@@ -239,58 +242,6 @@ fn a_tensor_is_never_a_value() {
 }
 
 #[test]
-fn numpy_scalars_and_arrays_are_numbers() {
-    let checkpoint = file("numpy_inside.pt");
-    assert_eq!(checkpoint.deserialize::<f64>("scalar").unwrap(), 2.5);
-    assert_eq!(checkpoint.deserialize::<Vec<f32>>("array").unwrap(), [0.0, 1.0, 2.0, 3.0]);
-    assert_eq!(checkpoint.deserialize::<[i64; 3]>("ints").unwrap(), [0, 1, 2]);
-    assert_eq!(checkpoint.deserialize::<Vec<String>>("text").unwrap(), ["a", "bc"]);
-    says(&checkpoint.deserialize::<String>("dtype").unwrap_err(), &["numpy.dtype"]);
-}
-
-fn numpy_dtype(text_: &str, order: &str) -> Code {
-    let state = [int(3), text(order), none(), none(), none(), int(-1), int(-1), int(0)];
-    build(reduce(global("numpy", "dtype"), [text(text_), bool(false), bool(true)]), tuple(state))
-}
-
-fn numpy_scalar(dtype: Code, data: &[u8]) -> Code {
-    reduce(global("numpy.core.multiarray", "scalar"), [dtype, bytes(data)])
-}
-
-fn numpy_array(shape: &[i64], fortran: bool, data: &[u8]) -> Code {
-    let function = global("numpy._core.multiarray", "_reconstruct");
-    let empty = reduce(function, [global("numpy", "ndarray"), ints(&[0]), bytes(b"b")]);
-    build(empty, tuple([int(1), ints(shape), numpy_dtype("u1", "|"), bool(fortran), bytes(data)]))
-}
-
-#[test]
-fn numpy_scalars_of_both_byte_orders() {
-    assert_eq!(read::<f32>(numpy_scalar(numpy_dtype("f4", ">"), &1.5_f32.to_be_bytes())).unwrap(), 1.5);
-    assert_eq!(read::<u64>(numpy_scalar(numpy_dtype("i8", "<"), &7_i64.to_le_bytes())).unwrap(), 7);
-    assert!(read::<bool>(numpy_scalar(numpy_dtype("b1", "|"), &[1])).unwrap());
-    assert_eq!(read::<String>(numpy_scalar(numpy_dtype("U2", "<"), b"h\0\0\0i\0\0\0")).unwrap(), "hi");
-    refused::<u64>(numpy_scalar(numpy_dtype("f8", "<"), &1_f64.to_le_bytes()), &["floating point `1.0`", "u64"]);
-    refused::<f64>(numpy_scalar(numpy_dtype("f8", "<"), &[0; 7]), &["numpy._core.multiarray.scalar"]);
-    refused::<f64>(numpy_scalar(numpy_dtype("M8", "<"), &[0; 8]), &["numpy._core.multiarray.scalar"]);
-}
-
-#[test]
-fn numpy_arrays_nest_by_dimension_in_both_orders() {
-    let rows = [[1, 2, 3], [4, 5, 6]];
-    assert_eq!(read::<[[u8; 3]; 2]>(numpy_array(&[2, 3], false, &[1, 2, 3, 4, 5, 6])).unwrap(), rows);
-    assert_eq!(read::<[[u8; 3]; 2]>(numpy_array(&[2, 3], true, &[1, 4, 2, 5, 3, 6])).unwrap(), rows);
-    assert_eq!(read::<u8>(numpy_array(&[], false, &[9])).unwrap(), 9);
-    assert!(read::<Vec<u8>>(numpy_array(&[0], false, &[])).unwrap().is_empty());
-    refused::<[[u8; 2]; 2]>(numpy_array(&[2, 3], false, &[1, 2, 3, 4, 5, 6]), &["0: invalid length 3"]);
-    for (shape, data) in [(&[2, 3][..], &[0; 5][..]), (&[i64::MAX, i64::MAX], &[]), (&[-1], &[]), (&[1; 65], &[0])] {
-        refused::<Vec<IgnoredAny>>(numpy_array(shape, false, data), &["_reconstruct"]);
-    }
-    // A billion empty rows cost no more than the limit on values.
-    let error = read_few::<Vec<Vec<u8>>>(numpy_array(&[1 << 30, 0], false, &[])).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Limit);
-}
-
-#[test]
 fn numbers_are_strict_but_for_int_to_float() {
     assert_eq!(read::<f64>(int(1)).unwrap(), 1.0);
     assert_eq!(read::<f32>(int(1)).unwrap(), 1.0);
@@ -443,108 +394,6 @@ fn what_is_left_over_is_an_error() {
     refused::<(u8, u8)>(ints(&[1, 2, 3]), &["invalid length 3"]);
     refused::<(u8, u8)>(ints(&[1]), &["invalid length 1"]);
     refused::<[u8; 2]>(bytes(b"abc"), &["invalid length 3"]);
-}
-
-#[test]
-fn depth_and_cycles_end_in_an_error() {
-    let nested = |levels: usize| {
-        let mut code = int(1);
-        for _ in 0..levels {
-            code = list([code]);
-        }
-        code
-    };
-    assert!(read::<serde_json::Value>(nested(128)).is_ok());
-    let error = read::<serde_json::Value>(nested(129)).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Limit);
-    says(&error, &["0.0.0", "nested too deeply", "128"]);
-    assert!(read::<IgnoredAny>(nested(100_000)).is_ok());
-
-    let recursive = file("recursive.pt");
-    #[derive(Debug, Deserialize)]
-    struct Again {
-        #[serde(rename = "self")]
-        _again: Box<Again>,
-    }
-    let error = recursive.deserialize::<Again>("dict").unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Limit);
-    says(&error, &["dict.self.self", "holds itself"]);
-    #[derive(Deserialize)]
-    struct Once {
-        after: u8,
-    }
-    assert_eq!(recursive.deserialize::<Once>("dict").unwrap().after, 2);
-}
-
-#[test]
-fn the_limit_on_nesting_is_kept_if_it_is_less() {
-    let mut limits = torch_checkpoint::Limits::default();
-    limits.nesting = 2;
-    let bytes = torch_file(&list([list([list([])])]), &[]);
-    let checkpoint = LoadOptions::new().limits(limits).open_bytes(bytes).unwrap();
-    assert_eq!(checkpoint.deserialize::<serde_json::Value>("").unwrap_err().kind(), ErrorKind::Limit);
-    assert_eq!(checkpoint.deserialize::<serde_json::Value>("0").unwrap(), json!([[]]));
-}
-
-/// Twenty levels of ten references each to the next would be 10^20 values.
-#[test]
-fn shared_containers_cannot_multiply_without_end() {
-    let mut code = memo(0, list([int(1)]));
-    for level in 1..20 {
-        let references = (0..9).map(|_| get(level - 1));
-        code = memo(level, list(std::iter::once(code).chain(references)));
-    }
-    for error in [read_few::<serde_json::Value>(code.clone()).unwrap_err(), read_few::<Nested>(code).unwrap_err()] {
-        assert_eq!(error.kind(), ErrorKind::Limit);
-        says(&error, &["Limits::names"]);
-    }
-    let long = "x".repeat(1 << 20);
-    let copies = list(std::iter::once(memo(0, text(&long))).chain((0..50).map(|_| get(0))));
-    assert_eq!(read_few::<Lengths>(copies).unwrap_err().kind(), ErrorKind::Limit);
-}
-
-/// Lists in lists, of which nothing is kept.
-#[derive(Debug)]
-struct Nested;
-
-impl<'de> Deserialize<'de> for Nested {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Items;
-        impl<'de> serde::de::Visitor<'de> for Items {
-            type Value = Nested;
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("lists")
-            }
-            fn visit_i64<E>(self, _: i64) -> Result<Nested, E> {
-                Ok(Nested)
-            }
-            fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut items: A) -> Result<Nested, A::Error> {
-                while items.next_element::<Nested>()?.is_some() {}
-                Ok(Nested)
-            }
-        }
-        deserializer.deserialize_any(Items)
-    }
-}
-
-#[derive(Debug)]
-struct Lengths;
-
-impl<'de> Deserialize<'de> for Lengths {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Items;
-        impl<'de> serde::de::Visitor<'de> for Items {
-            type Value = Lengths;
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("a list")
-            }
-            fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut items: A) -> Result<Lengths, A::Error> {
-                while items.next_element::<String>()?.is_some() {}
-                Ok(Lengths)
-            }
-        }
-        deserializer.deserialize_seq(Items)
-    }
 }
 
 #[test]
