@@ -7,8 +7,8 @@ use std::thread;
 /// Bytes that are worth being handed out by themselves.
 pub(crate) const PIECE: usize = 8 << 20;
 
-/// Works on every item, on as many threads as there are cores and pieces of [`PIECE`] bytes among `bytes`; the caller's is
-/// one of them, so that it goes on where there are no others. Items are begun in order, and none after one has failed.
+/// Works on every item, on as many threads as there are cores (16 at most) and pieces of [`PIECE`] bytes among `bytes`; the
+/// caller's is one of them, so that it goes on where there are no others. Items are begun in order, and none after one has failed.
 ///
 /// # Errors
 /// That of the first item that fails.
@@ -46,7 +46,7 @@ fn next<I: Iterator>(items: &Mutex<Option<I>>) -> Option<I::Item> {
     lock(items).as_mut()?.next()
 }
 
-/// A thread that panicked ends the whole with its panic; until then the others may go on.
+/// A thread that panicked (in the caller's progress) makes the whole panic, when the others have done what there is to do.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -15,7 +15,7 @@ use crate::bar::bar;
 use crate::failure::Failure;
 use crate::hash;
 use crate::names::Filter;
-use crate::remedies::in_options;
+use crate::remedies::said;
 use crate::show::shape;
 use crate::text::clean;
 use crate::totals::wide;
@@ -101,7 +101,7 @@ fn load(path: &Path, key: Option<&str>, args: &Diff) -> Result<Loaded, Failure> 
     if args.flatten {
         options = options.flatten();
     }
-    let dict = options.load_state_dict(path).map_err(|error| Failure::Message(in_options(&error.to_string())))?;
+    let dict = options.load_state_dict(path)?;
     let others = dict.others().filter(|(name, _)| args.filter.takes(name)).count();
     let mut tensors: Vec<(String, Tensor)> = dict.into_iter().filter(|(name, _)| args.filter.takes(name)).collect();
     let mut names = HashSet::new();
@@ -124,7 +124,7 @@ fn load(path: &Path, key: Option<&str>, args: &Diff) -> Result<Loaded, Failure> 
 fn failure(path: &Path, tensor: Option<&str>, error: &Error) -> Failure {
     let path = path.to_string_lossy();
     let tensor = tensor.map_or(String::new(), |name| format!("tensor `{}`: ", clean(name)));
-    Failure::Message(format!("{}: {tensor}{error}", clean(&path)))
+    Failure::Message(format!("{}: {tensor}{}", clean(&path), said(error)))
 }
 
 /// A name, what each side has under it, and how that compares.

@@ -2,6 +2,8 @@
 
 use std::io;
 
+use crate::remedies::said;
+
 /// What ends a command early.
 #[derive(Debug)]
 pub(crate) enum Failure {
@@ -13,7 +15,7 @@ pub(crate) enum Failure {
 
 impl From<torch_checkpoint::Error> for Failure {
     fn from(error: torch_checkpoint::Error) -> Self {
-        Self::Message(error.to_string())
+        Self::Message(said(&error))
     }
 }
 

@@ -2,9 +2,17 @@
 
 use regex::Regex;
 
+/// What an error of the library says, in these words.
+pub(crate) fn said(error: &torch_checkpoint::Error) -> String {
+    in_options(&error.to_string())
+}
+
 /// A message of the library, whose remedies are its own functions, with what the command line has for them.
-pub(crate) fn in_options(message: &str) -> String {
+fn in_options(message: &str) -> String {
     let pairs = [
+        ("; pipes go through `LoadOptions::open_reader`", "; write what the pipe gives to a file first"),
+        ("; raise it with `LoadOptions::limits` if the file is trusted", ", which the command line does not raise"),
+        ("; use `Backing::Mapped`", ""),
         (" with `LoadOptions::flatten()`", " with `--flatten`"),
         ("; `Checkpoint::tensors` tells them apart by their paths", "; `--key` takes a part of the file"),
         (", or walk them with `LoadOptions::open`", ""),
@@ -30,6 +38,12 @@ mod tests {
     fn functions_of_the_library_become_options() {
         let message =
             "choose one with `LoadOptions::key(\"model\")`, or take every tensor with `LoadOptions::flatten()`";
+        assert_eq!(
+            in_options(
+                "5 is more than the limit of 4 for `Limits::names`; raise it with `LoadOptions::limits` if the file is trusted"
+            ),
+            "5 is more than the limit of 4 for `Limits::names`, which the command line does not raise"
+        );
         assert_eq!(in_options(message), "choose one with `--key model`, or take every tensor with `--flatten`");
     }
 }

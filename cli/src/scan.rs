@@ -9,6 +9,7 @@ use torch_checkpoint::{Finding, NameClass, Report, ScanOptions, Verdict};
 use crate::args::Scan;
 use crate::failure::Failure;
 use crate::output::Output;
+use crate::remedies::said;
 use crate::text::{clean, fit_middle, plural};
 
 pub(crate) fn run(args: &Scan) -> Result<ExitCode, Failure> {
@@ -66,7 +67,7 @@ impl<'r> Line<'r> {
             pickles: report.pickles,
             findings: report.findings.iter().map(JsonFinding::of).collect(),
             weights_only: &report.weights_only,
-            errors: report.errors.iter().map(ToString::to_string).collect(),
+            errors: report.errors.iter().map(said).collect(),
             note: report.note.as_deref(),
         }
     }
@@ -116,7 +117,7 @@ fn page(report: &Report, all: bool) -> String {
         }
     };
     for error in &report.errors {
-        let _ = writeln!(page, "  not read: {}", clean(&error.to_string()));
+        let _ = writeln!(page, "  not read: {}", clean(&said(error)));
     }
     for (class, title) in GROUPS {
         let found: Vec<&Finding> = report.findings.iter().filter(|finding| finding.class == class).collect();

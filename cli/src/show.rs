@@ -16,6 +16,7 @@ use crate::args::{Places, Show};
 use crate::failure::Failure;
 use crate::hash::Sha;
 use crate::json::Component;
+use crate::remedies::said;
 use crate::text::{clean, count};
 use crate::totals::wide;
 use crate::{hash, json, report};
@@ -73,7 +74,7 @@ fn named(args: &Show, leaf: Option<&ListedValue<'_>>, error: &Error) -> Failure 
     let path = args.path.to_string_lossy();
     let name = leaf.filter(|leaf| !leaf.path.is_empty()).map(|leaf| Joined(&leaf.path).to_string());
     let tensor = name.map_or(String::new(), |name| format!("tensor `{}`: ", clean(&name)));
-    Failure::Message(format!("{}: {tensor}{error}", clean(&path)))
+    Failure::Message(format!("{}: {tensor}{}", clean(&path), said(error)))
 }
 
 /// A name for people.

@@ -10,6 +10,7 @@ use crate::args::Verify;
 use crate::bar::bar;
 use crate::failure::Failure;
 use crate::output::Output;
+use crate::remedies::said;
 use crate::text::{clean, count, plural};
 
 pub(crate) fn run(args: &Verify) -> Result<ExitCode, Failure> {
@@ -26,7 +27,7 @@ pub(crate) fn run(args: &Verify) -> Result<ExitCode, Failure> {
                 let mut stderr = std::io::stderr().lock();
                 for defect in defects {
                     // The exit code says it all the same if nobody reads this.
-                    let _ = writeln!(stderr, "error: {defect}");
+                    let _ = writeln!(stderr, "error: {}", said(&defect));
                 }
             }
         }

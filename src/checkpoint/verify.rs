@@ -25,7 +25,7 @@ type Home = (*const (), RecordId);
 pub struct Progress {
     /// Bytes that are done.
     pub done: u64,
-    /// Bytes that there are to do.
+    /// Bytes that there are to do; 0 if there is nothing to read.
     pub total: u64,
 }
 

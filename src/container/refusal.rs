@@ -6,20 +6,12 @@ use crate::error::{Error, Shown};
 /// The error for a kind of file that no reader takes. The loader routes what it can read before it asks.
 pub(crate) fn refusal(kind: &Kind) -> Error {
     match kind {
-        Kind::Zip => Error::unsupported("this zip archive is not read here"),
-        Kind::LegacyStream => Error::unsupported(
-            "this is a legacy checkpoint (torch 0.1.10 to 1.5, or `_use_new_zipfile_serialization=False`), not yet read by this crate; load and save it with a newer torch",
-        ),
-        Kind::Tar => Error::unsupported(
-            "this is a tar file; if torch before 0.1.10 wrote it, load and save it with a newer torch, otherwise unpack it",
-        ),
-        Kind::RawPickle => Error::unsupported(
-            "this is a plain pickle (`pickle.dump`), not a file of `torch.save`, and not yet read by this crate; save the object with `torch.save`",
-        ),
+        Kind::Zip | Kind::LegacyStream | Kind::Tar | Kind::RawPickle | Kind::Gzip => {
+            Error::unsupported("this is a checkpoint itself, where something else should be; open it by its own path")
+        }
         Kind::Safetensors => Error::unsupported(
             "this is a safetensors file, which this build does not read; enable the crate's feature `safetensors`",
         ),
-        Kind::Gzip => Error::unsupported("this file is compressed with gzip; unpack it first (`gunzip`)"),
         Kind::Compressed { with, unpack } => {
             Error::unsupported(format!("this file is compressed with {with}; unpack it first (`{unpack}`)"))
         }

@@ -12,6 +12,9 @@ use crate::source::Source;
 /// Containers within containers, byte strings of pickles among them. Honest files have three.
 const NESTING: usize = 8;
 
+/// Magic number, version, facts about the writer, the object, the storages' keys.
+const LEGACY_PICKLES: usize = 5;
+
 /// Records may overlap, and be read in several ways. Honest files are unpacked once, and weights hardly at all.
 const MOST_UNPACKED: u64 = 256;
 /// Bytes of pickles that are followed for each byte of the file, and of what is unpacked.
@@ -71,6 +74,13 @@ impl Digger<'_> {
         };
         if read.count > 0 && (is_stream || wanted == Wanted::Pickle) {
             self.hunt(source, record, read.end, depth);
+        }
+        // A broken first pickle was said already; one that is missing was not.
+        if is_file && matches!(kind, Kind::LegacyStream) && (1..LEGACY_PICKLES).contains(&read.count) {
+            self.out.fail(Error::malformed(format!(
+                "the legacy stream has {} of its five pickles and breaks off: it is truncated",
+                read.count
+            )));
         }
         match kind {
             Kind::Zip => return self.zip(source, record, true, depth),

@@ -100,12 +100,14 @@ impl Source {
         }
     }
 
-    /// Reads a file of that length into memory, in large pieces, several at a time.
+    /// Reads a file of that length into memory; on Unix in large pieces, several at a time.
     ///
     /// # Errors
     /// As reading, and: the file has become shorter meanwhile.
     fn read(file: &File, len: u64) -> Result<Self, Error> {
-        let no_memory = |bytes| Error::limit(format!("no memory for a file of {bytes} bytes; use `Backing::Mapped`"));
+        let remedy =
+            if cfg!(feature = "mmap") { "use `Backing::Mapped`" } else { "the feature `mmap` maps files instead" };
+        let no_memory = |bytes| Error::limit(format!("there is no memory for a file of {bytes} bytes; {remedy}"));
         let mut memory =
             usize::try_from(len).ok().and_then(|len| Memory::zeroed(len).ok()).ok_or_else(|| no_memory(len))?;
         fill(file, memory.bytes_mut(), len).map_err(|e| Error::io("read the file", e))?;

@@ -28,14 +28,18 @@ struct Copying<'a> {
 }
 
 impl StateDict {
-    /// Reads the storages of all its tensors into memory now, with all cores: every later read, by this dict or any other
-    /// handle on the same storages, finds them there. Nothing else changes: ties, views and strides stay, and [`Tensor::as_slice`](crate::Tensor::as_slice) then borrows from that memory.
+    /// Reads the storages of all its tensors into memory now, with the machine's cores (16 at most): every later read, by this
+    /// dict or any other handle on the same storages, finds them there. Ties, views and strides stay, and [`Tensor::as_slice`](crate::Tensor::as_slice) then borrows from that memory.
     ///
     /// Each storage is read once and whole, as torch reads it. What is in memory already (a checkpoint opened with
     /// [`Backing::Owned`](crate::Backing::Owned) or from bytes) is not copied again. Storages that only other parts of the
     /// checkpoint use (an optimizer's) stay in the file, which stays open as long as a handle on it is alive.
     ///
-    /// `progress` is called by one thread at a time, for every few megabytes: before, and at last when all is done.
+    /// While a mapped file is read, it may still be truncated ([`Backing::Mapped`](crate::Backing::Mapped)); no limit but the
+    /// sizes of the storages bounds what this takes.
+    ///
+    /// `progress` is called by one thread at a time: before, after every few megabytes that were copied, after each large
+    /// storage that had to be unpacked or put together, and at last when all is done.
     ///
     /// ```
     /// let weights = torch_checkpoint::load_state_dict("fixtures/zip/torch-2.15/trained_cnn_cuda.pt", "cpu")?;

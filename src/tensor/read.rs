@@ -160,8 +160,8 @@ impl Tensor {
         self.gather(&self.elements()?, self.resolve()?, into)
     }
 
-    /// A row-major copy in a storage of its own, which keeps no file open; of a sparse or nested tensor, one over copies of
-    /// its [`components`](Self::components).
+    /// A row-major copy in a storage of its own, which keeps no file open (torch's `detach` shares the storage); of a sparse
+    /// or nested tensor, one over copies of its [`components`](Self::components).
     ///
     /// ```
     /// let weights = torch_checkpoint::load_state_dict("fixtures/zip/torch-2.15/wrapped_state_dict.pt", "cpu")?;

@@ -123,7 +123,7 @@ struct Copies {
     /// several dtypes view one big-endian storage.
     native: [Copy; 4],
     /// A copy of stored bytes: of what must not change after it was validated, or of what the caller wants in memory.
-    stable: Copy,
+    stable: OnceLock<Memory>,
 }
 
 impl Storage {
@@ -242,7 +242,7 @@ impl Storage {
             StorageData::Record { records, record, .. } => {
                 let unit = self.copied_by(unit);
                 if unit == SwapUnit::One
-                    && let Some(Ok(copy)) = self.0.copies.get().and_then(|copies| copies.stable.get())
+                    && let Some(copy) = self.0.copies.get().and_then(|copies| copies.stable.get())
                 {
                     return Ok(copy.bytes());
                 }
@@ -302,7 +302,12 @@ impl Storage {
             StorageData::Record { records, record, .. }
                 if !records.is_stable() && records.borrow(*record)?.is_some() =>
             {
-                borrow(self.copies().stable.get_or_init(|| Memory::copy_of(bytes)))
+                let stable = &self.copies().stable;
+                if stable.get().is_none() {
+                    // That there is no memory now is not kept.
+                    self.keep_in_memory(Memory::copy_of(bytes)?);
+                }
+                Ok(stable.get().map_or(bytes, Memory::bytes))
             }
             _ => Ok(bytes),
         }
@@ -331,7 +336,7 @@ impl Storage {
     /// Takes the copy of what [`outside_memory`](Self::outside_memory) gave.
     pub(crate) fn keep_in_memory(&self, copy: Memory) {
         // If another thread was first, its copy has the same bytes.
-        let _ = self.copies().stable.set(Ok(copy));
+        let _ = self.copies().stable.set(copy);
     }
 
     fn copies(&self) -> &Copies {

@@ -79,6 +79,21 @@ fn what_weights_only_refuses_is_told_names_and_opcodes() {
     assert_eq!(report.weights_only, ["at byte 2: it does not know the opcode FRAME"]);
 }
 
+/// What of a legacy stream is cut off might have been anything.
+#[test]
+fn a_truncated_legacy_stream_is_not_safe() {
+    let bytes = std::fs::read(fixtures().join("legacy/torch-1.0-py2/state_dict.pt")).unwrap();
+    assert_eq!(scanned(bytes.clone()).verdict, Verdict::Safe);
+    let whole = |len: usize| torch_checkpoint::LoadOptions::new().open_bytes(bytes[..len].to_vec()).is_ok();
+    let mut cut = 0;
+    for len in (16..bytes.len()).step_by(7).filter(|&len| !whole(len)).take_while(|&len| len < 700) {
+        let report = scanned(bytes[..len].to_vec());
+        assert_eq!(report.verdict, Verdict::Unreadable, "{len} bytes: {report:?}");
+        cut += 1;
+    }
+    assert!(cut > 50, "{cut}");
+}
+
 #[test]
 fn no_fixture_is_dangerous_and_plain_ones_are_safe() {
     let reports = scan(fixtures());

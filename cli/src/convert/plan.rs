@@ -9,7 +9,7 @@ use super::kinds::{self, Form};
 use super::names::Names;
 use super::{bare, refused, ties, values};
 use crate::failure::Failure;
-use crate::remedies::in_options;
+use crate::remedies::said;
 use crate::text::{clean, plural};
 
 /// Names that a message lists.
@@ -123,7 +123,7 @@ fn state_dict(args: &Convert) -> Result<StateDict, Failure> {
     if args.flatten {
         options = options.flatten();
     }
-    options.load_state_dict(&args.input).map_err(|error| bare(in_options(&error.to_string())))
+    options.load_state_dict(&args.input).map_err(|error| bare(said(&error)))
 }
 
 /// The texts of a safetensors file's own header, and that the tensors are torch's, which Hugging Face's libraries ask for.

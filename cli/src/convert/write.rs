@@ -14,6 +14,7 @@ use super::plan::{Plan, Planned};
 use super::progress::Progress;
 use super::{bare, failed, header, pieces, refused};
 use crate::failure::Failure;
+use crate::remedies::said;
 use crate::text::{clean, size};
 
 /// Bytes that are collected of small tensors before they are written.
@@ -91,7 +92,8 @@ fn fill(
         let Some(planned) = plan.tensors.get_mut(*planned) else { continue };
         let Planned { from, form, tensor, .. } = planned;
         let Some(tensor) = tensor.take() else { continue };
-        let located = |error: &torch_checkpoint::Error| refused(args, &format!("tensor `{}`: {error}", clean(from)));
+        let located =
+            |error: &torch_checkpoint::Error| refused(args, &format!("tensor `{}`: {}", clean(from), said(error)));
         pieces::each(&tensor, form, &located, &mut put)?;
     }
     out.flush().map_err(|e| failed("write", path, &e))?;
