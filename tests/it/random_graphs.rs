@@ -13,7 +13,7 @@ use torch_checkpoint::{Backing, Checkpoint, Complex, DType, Format, Kind, Listed
 use crate::pickle_builder::*;
 use crate::support::TempFile;
 use crate::tar_builder::{TarBuilder, place};
-use checks::{check, native};
+use checks::check;
 
 /// A storage class with the name that safetensors has for its elements.
 struct Class {
@@ -467,7 +467,7 @@ proptest! {
             assert_eq!((checkpoint.format(), entries.len()), (Format::Safetensors, tensors.len()));
             for (entry, view) in entries.iter().zip(&tensors) {
                 let tensor = entry.tensor();
-                assert_eq!(*tensor.bytes().unwrap(), *native(tensor.dtype(), naive(&model, view)));
+                assert_eq!(*tensor.bytes().unwrap(), *checks::native(tensor.dtype(), naive(&model, view)));
                 assert_eq!((tensor.dtype(), tensor.shape()), (model.storages[view.storage].dtype(), &*view.size));
             }
         });
