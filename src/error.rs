@@ -92,7 +92,7 @@ impl Error {
 
     /// There is no memory for so many bytes.
     pub(crate) fn no_memory(bytes: usize) -> Self {
-        Self::limit(format!("there is no memory for {bytes} bytes"))
+        Self::limit(format!("there is no memory for {bytes} bytes: free some, or read parts (`Tensor::narrow`)"))
     }
 
     pub(crate) fn caller(message: impl Into<Cow<'static, str>>) -> Self {

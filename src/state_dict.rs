@@ -88,7 +88,9 @@ impl StateDict {
         node: NodeId,
         checkpoint: Checkpoint,
     ) -> Self {
-        let (mut names, mut tensors) = (Names::default(), Vec::with_capacity(entries.size_hint().0));
+        // As many as there are entries in the dict, of which almost all are tensors.
+        let count = entries.size_hint().1.unwrap_or(0);
+        let (mut names, mut tensors) = (Names::with_capacity(count), Vec::with_capacity(count));
         for (name, tensor) in entries {
             names.push(name.as_ref());
             tensors.push(tensor);

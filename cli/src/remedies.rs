@@ -13,6 +13,7 @@ fn in_options(message: &str) -> String {
         ("; pipes go through `LoadOptions::open_reader`", "; write what the pipe gives to a file first"),
         ("; raise it with `LoadOptions::limits` if the file is trusted", ", which the command line does not raise"),
         ("; use `Backing::Mapped`", ""),
+        (": free some, or read parts (`Tensor::narrow`)", ": free some"),
         (" with `LoadOptions::flatten()`", " with `--flatten`"),
         ("; `Checkpoint::tensors` tells them apart by their paths", "; `--key` takes a part of the file"),
         (", or walk them with `LoadOptions::open`", ""),

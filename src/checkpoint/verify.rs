@@ -16,7 +16,7 @@ type Home = (*const (), RecordId);
 /// ```
 /// let weights = torch_checkpoint::load_state_dict("fixtures/zip/torch-2.15/state_dict.pt", "cpu")?;
 /// let mut shares = Vec::new();
-/// weights.load_into_memory(|progress| shares.push(progress.done as f64 / progress.total as f64))?;
+/// weights.load_into_memory(|progress| shares.push(progress.done as f64 / progress.total.max(1) as f64))?;
 /// assert_eq!((shares[0], shares[shares.len() - 1]), (0.0, 1.0));
 /// # Ok::<(), torch_checkpoint::Error>(())
 /// ```

@@ -1,5 +1,6 @@
 //! All tensors of a dict read into memory at once.
 
+use std::convert::Infallible;
 use std::iter;
 use std::sync::Mutex;
 
@@ -11,6 +12,9 @@ use crate::error::Error;
 use crate::parallel::{self, PIECE, lock};
 use crate::source::Memory;
 use crate::tensor::{Storage, SwapUnit};
+
+/// Storages of so many bytes are given their pages, then copied: several pieces for each core, and still a progress that moves.
+const BATCH: usize = 32 * PIECE;
 
 /// A storage, and the name of the first tensor that is read from it.
 #[derive(Clone, Copy)]
@@ -70,21 +74,15 @@ impl StateDict {
             }
             Ok::<(), Error>(())
         })?;
-        let mut copies = Vec::new();
-        for (wanted, from) in wanted.iter().zip(found) {
-            let Some(from) = from else { continue };
-            let memory = Memory::zeroed(from.len()).map_err(|e| e.in_tensor(wanted.name))?;
-            copies.push(Copying { storage: wanted.storage, from, memory });
-        }
-        let pieces =
-            copies.iter_mut().flat_map(|copy| copy.memory.bytes_mut().chunks_mut(PIECE).zip(copy.from.chunks(PIECE)));
-        parallel::each(pieces, total, |(into, from)| {
-            into.copy_from_slice(from);
-            meter.add(u64::try_from(from.len()).unwrap_or(u64::MAX));
-            Ok::<(), Error>(())
-        })?;
-        for copy in copies {
-            copy.storage.keep_in_memory(copy.memory);
+        let mut lent = wanted.iter().zip(found).filter_map(|(wanted, from)| from.map(|from| (wanted, from))).peekable();
+        while lent.peek().is_some() {
+            let (mut batch, mut len) = (Vec::new(), 0_usize);
+            while let Some((wanted, from)) = lent.next_if(|_| len < BATCH) {
+                len = len.saturating_add(from.len());
+                let memory = Memory::to_fill(from.len()).map_err(|e| e.in_tensor(wanted.name))?;
+                batch.push(Copying { storage: wanted.storage, from, memory });
+            }
+            copy(batch, meter);
         }
         meter.end();
         Ok(())
@@ -97,6 +95,23 @@ impl StateDict {
         let there = storages.filter(|(_, (storage, _))| !storage.is_meta());
         let wanted = there.map(|(name, (storage, unit))| Wanted { storage, unit, name });
         wanted.filter(|wanted| met.insert((wanted.storage, wanted.storage.copied_by(wanted.unit)))).collect()
+    }
+}
+
+/// Copies every storage of a batch, pieces of them on all cores: first all get their pages, then their bytes.
+fn copy(mut batch: Vec<Copying<'_>>, meter: &Meter<impl FnMut(Progress) + Send>) {
+    let bytes = batch.iter().fold(0, |sum: u64, copying| sum.saturating_add(copying.storage.nbytes()));
+    Memory::populate_all(batch.iter().map(|copying| &copying.memory));
+    let pieces = batch
+        .iter_mut()
+        .flat_map(|copying| copying.memory.bytes_mut().chunks_mut(PIECE).zip(copying.from.chunks(PIECE)));
+    let Ok(()) = parallel::each(pieces, bytes, |(into, from)| {
+        into.copy_from_slice(from);
+        meter.add(u64::try_from(from.len()).unwrap_or(u64::MAX));
+        Ok::<(), Infallible>(())
+    });
+    for copying in batch {
+        copying.storage.keep_in_memory(copying.memory);
     }
 }
 

@@ -28,6 +28,11 @@ struct Table {
 const NEAR: usize = 3;
 
 impl Names {
+    /// With room for so many ends; the text grows.
+    pub(super) fn with_capacity(count: usize) -> Self {
+        Self { ends: Vec::with_capacity(count), ..Self::default() }
+    }
+
     pub(super) fn push(&mut self, name: &str) {
         self.text.push_str(name);
         self.ends.push(self.text.len());

@@ -24,7 +24,8 @@ impl Tensor {
     /// # Errors
     /// As [`bytes`](Self::bytes), and [`ErrorKind::Caller`](crate::ErrorKind::Caller), with the reason and the remedy:
     /// `T` is not the [dtype's type](Element), the strides are not row-major, the elements have to be conjugated or
-    /// negated, they are not aligned (an archive that another tool has packed again), or a `bool` is neither 0 nor 1.
+    /// negated, they are not aligned (an archive that another tool has packed again; of a mapped one they are once
+    /// [`load_into_memory`](crate::StateDict::load_into_memory) has copied their storage), or a `bool` is neither 0 nor 1.
     pub fn as_slice<T: Element>(&self) -> Result<&[T], Error> {
         self.require_borrowable::<T>()?;
         // A value that was validated must not change under the one who relies on it, as mapped bytes may.

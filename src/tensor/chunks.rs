@@ -24,7 +24,7 @@ use super::tiling::{self, Extent};
 use crate::device::Device;
 use crate::error::Error;
 use crate::limits::Limits;
-use crate::source::RecordId;
+use crate::source::{Memory, RecordId};
 
 impl Tensor {
     /// The tensor of a shape of which these are the chunks, each with the place where it begins. Of one chunk that is the
@@ -114,18 +114,21 @@ impl Chunks {
     }
 
     /// All elements in row-major order.
-    pub(super) fn assemble(&self) -> Result<Box<[u8]>, Error> {
-        let Some(first) = self.chunks.first() else { return Ok(Box::default()) };
+    pub(super) fn assemble(&self) -> Result<Memory, Error> {
+        let Some(first) = self.chunks.first() else { return Ok(Memory::from(Vec::new())) };
         let numel = checked_numel(&self.shape).unwrap_or(usize::MAX);
-        let mut bytes = first.tensor.zeroed::<u8>(numel.saturating_mul(self.dtype.itemsize()))?;
+        let len = numel.saturating_mul(self.dtype.itemsize());
+        first.tensor.afford(len, 1)?;
+        let mut memory = Memory::to_fill(len)?;
+        memory.populate(0..len);
         let whole = View {
             chunks: self,
             starts: vec![0; self.shape.len()],
             order: (0..self.shape.len()).collect(),
             sizes: self.shape.to_vec(),
         };
-        Elements::Spread(whole).copy(self.dtype.itemsize(), &mut bytes)?;
-        Ok(bytes.into_boxed_slice())
+        Elements::Spread(whole).copy(self.dtype.itemsize(), memory.bytes_mut())?;
+        Ok(memory)
     }
 
     /// A view of the whole tensor in row-major order as a box in it, if it is one: narrowed, selected, permuted, or a range

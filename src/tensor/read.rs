@@ -184,7 +184,8 @@ impl Tensor {
         }
         let (elements, resolve) = (self.elements()?, self.resolve()?);
         self.afford(self.nbytes(), 1)?;
-        let mut memory = Memory::zeroed(self.nbytes())?;
+        let mut memory = Memory::to_fill(self.nbytes())?;
+        memory.populate(0..self.nbytes());
         self.gather(&elements, resolve, memory.bytes_mut())?;
         Ok(self.over(self.storage.with_bytes(memory)))
     }

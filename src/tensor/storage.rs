@@ -237,7 +237,7 @@ impl Storage {
             // The chunks give their elements in native order already.
             StorageData::Chunks(chunks) => {
                 let [one, ..] = &self.copies().native;
-                borrow(one.get_or_init(|| chunks.assemble().map(Memory::from)))
+                borrow(one.get_or_init(|| chunks.assemble()))
             }
             StorageData::Record { records, record, .. } => {
                 let unit = self.copied_by(unit);

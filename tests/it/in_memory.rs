@@ -2,7 +2,9 @@
 
 use torch_checkpoint::{Backing, ErrorKind, LoadOptions, Progress, StateDict, load_state_dict};
 
+use crate::pickle_builder::{dict, f32_tensor, f32s, pickle};
 use crate::support::TempFile;
+use crate::zip_builder::{Data, torch_builder};
 
 #[test]
 fn a_file_that_is_gone_is_not_missed() {
@@ -45,6 +47,26 @@ fn what_is_in_memory_already_is_not_copied() {
     let before = place(&weights);
     weights.load_into_memory(|_| ()).unwrap();
     assert_eq!(place(&weights), before);
+}
+
+/// Of an archive that another tool has packed, without torch's padding.
+#[test]
+fn what_lay_unaligned_is_lent_once_it_is_in_memory() {
+    let code = pickle(&dict([("w", f32_tensor("0", &[2]))]));
+    let mut refused = 0;
+    for shift in 0..4 {
+        let mut unaligned = torch_builder("archive", &code, &[("0", &f32s(&[1.0, 2.0]))]);
+        unaligned.alignment = 0;
+        unaligned.records[1].data = Data::Bytes(vec![b'1'; 1 + shift]);
+        let file = TempFile::with("unaligned", &unaligned.build());
+        let weights = load_state_dict(&file.0, "cpu").unwrap();
+        refused += usize::from(weights["w"].as_slice::<f32>().is_err());
+        weights.load_into_memory(|_| ()).unwrap();
+        if cfg!(feature = "mmap") {
+            assert_eq!(weights["w"].as_slice::<f32>().unwrap(), [1.0, 2.0]);
+        }
+    }
+    assert_eq!(refused, 3);
 }
 
 #[test]

@@ -161,12 +161,16 @@ impl Directory {
         let Self { names, records, by_name, .. } = self;
         let name_of = |id: u32| name_of(names, records, id);
         by_name.extend((0..).take(records.len()));
-        by_name.sort_by(|&a, &b| compare(name_of(a), name_of(b), ""));
-        let names = || by_name.iter().map(|&id| name_of(id));
-        match names().zip(names().skip(1)).find(|(name, next)| name == next) {
-            Some((name, _)) => Err(duplicate_of(name)),
-            None => Ok(()),
-        }
+        let mut twice = None;
+        by_name.sort_by(|&a, &b| {
+            let order = by_len_and_bytes(name_of(a), name_of(b));
+            // No sort can place two that are equal without having compared them.
+            if order.is_eq() && a != b {
+                twice = Some(a);
+            }
+            order
+        });
+        twice.map_or(Ok(()), |id| Err(duplicate_of(name_of(id))))
     }
 
     /// Gives each record the room up to the next one's header, and checks that what it declares fits in there. Two
@@ -279,7 +283,11 @@ fn range<'a>(names: &'a str, range: &Range<u32>) -> &'a str {
     names.get(start..end).unwrap_or("")
 }
 
-/// How a name compares with `<folder><base>`: by length, then by bytes.
+fn by_len_and_bytes(a: &str, b: &str) -> Ordering {
+    a.len().cmp(&b.len()).then_with(|| a.cmp(b))
+}
+
+/// As [`by_len_and_bytes`] of a name and `<folder><base>`.
 fn compare(name: &str, folder: &str, base: &str) -> Ordering {
     let by_len = name.len().cmp(&folder.len().saturating_add(base.len()));
     by_len.then_with(|| match name.as_bytes().split_at_checked(folder.len()) {

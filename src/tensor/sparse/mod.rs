@@ -144,7 +144,7 @@ impl Tensor {
                 .ok_or_else(|| Error::malformed("the indices of a sparse tensor changed while they were read"))?;
         }
         Ok(Self::new(TensorParts {
-            storage: self.storage.with_bytes(dense.into_boxed_slice()),
+            storage: self.storage.with_bytes(dense),
             geometry: Geometry::contiguous(self.shape()),
             dtype: self.dtype,
             marks: self.marks,
