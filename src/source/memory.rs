@@ -62,25 +62,24 @@ impl Memory {
 
     /// Has the system give the pages of what is about to be filled, on all cores. Where it cannot (Linux before 5.14), they
     /// come when they are touched.
-    pub(crate) fn populate_all<'a>(memories: impl IntoIterator<Item = &'a Self>) {
-        let pieces = |memory: &'a Self| {
-            let len = memory.bytes().len();
-            let piece = move |start: usize| (memory, start..start.saturating_add(PIECE).min(len));
-            (0..len).step_by(PIECE).map(piece)
-        };
-        let pieces: Vec<_> = memories.into_iter().flat_map(pieces).collect();
-        let bytes = u64::try_from(pieces.len().saturating_mul(PIECE)).unwrap_or(u64::MAX);
-        let Ok(()) = parallel::each(pieces, bytes, |(memory, range)| {
-            memory.populate(range);
+    pub(crate) fn populate_on_all_cores(&self) {
+        let len = self.bytes().len();
+        let pieces = (0..len).step_by(PIECE).map(|start| start..start.saturating_add(PIECE).min(len));
+        let Ok(()) = parallel::each(pieces, u64::try_from(len).unwrap_or(u64::MAX), |piece| {
+            self.populate(piece);
             Ok::<(), Infallible>(())
         });
     }
 
-    /// As [`populate_all`](Self::populate_all), of a part and by this thread alone.
+    /// As [`populate_on_all_cores`](Self::populate_on_all_cores), of a part and by this thread alone.
     pub(crate) fn populate(&self, range: Range<usize>) {
         #[cfg(all(feature = "mmap", target_os = "linux"))]
         if let Kind::Pages(pages) = &self.0 {
-            _ = pages.advise_range(memmap2::Advice::PopulateWrite, range.start, range.len());
+            // While the system is at it, no other thread can begin or map anything: hence step by step.
+            for step in range.clone().step_by(Self::STEP) {
+                let len = range.end.saturating_sub(step).min(Self::STEP);
+                _ = pages.advise_range(memmap2::Advice::PopulateWrite, step, len);
+            }
         }
         #[cfg(not(all(feature = "mmap", target_os = "linux")))]
         let _ = range;

@@ -110,7 +110,7 @@ impl Source {
         let no_memory = |bytes| Error::limit(format!("there is no memory for a file of {bytes} bytes; {remedy}"));
         let mut memory =
             usize::try_from(len).ok().and_then(|len| Memory::to_fill(len).ok()).ok_or_else(|| no_memory(len))?;
-        Memory::populate_all([&memory]);
+        memory.populate_on_all_cores();
         fill(file, memory.bytes_mut(), len).map_err(|e| Error::io("read the file", e))?;
         Ok(Self::new(Owner::Memory(memory)))
     }

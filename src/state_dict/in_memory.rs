@@ -13,8 +13,8 @@ use crate::parallel::{self, PIECE, lock};
 use crate::source::Memory;
 use crate::tensor::{Storage, SwapUnit};
 
-/// Storages of so many bytes are given their pages, then copied: several pieces for each core, and still a progress that moves.
-const BATCH: usize = 32 * PIECE;
+/// Storages from so many bytes on are copied by all cores together, others each by one.
+const LARGE: usize = 8 * PIECE;
 
 /// A storage, and the name of the first tensor that is read from it.
 #[derive(Clone, Copy)]
@@ -22,13 +22,6 @@ struct Wanted<'a> {
     storage: &'a Storage,
     unit: SwapUnit,
     name: &'a str,
-}
-
-/// A storage whose bytes are to be copied.
-struct Copying<'a> {
-    storage: &'a Storage,
-    from: &'a [u8],
-    memory: Memory,
 }
 
 impl StateDict {
@@ -74,15 +67,16 @@ impl StateDict {
             }
             Ok::<(), Error>(())
         })?;
-        let mut lent = wanted.iter().zip(found).filter_map(|(wanted, from)| from.map(|from| (wanted, from))).peekable();
-        while lent.peek().is_some() {
-            let (mut batch, mut len) = (Vec::new(), 0_usize);
-            while let Some((wanted, from)) = lent.next_if(|_| len < BATCH) {
-                len = len.saturating_add(from.len());
-                let memory = Memory::to_fill(from.len()).map_err(|e| e.in_tensor(wanted.name))?;
-                batch.push(Copying { storage: wanted.storage, from, memory });
-            }
-            copy(batch, meter);
+        let lent = wanted.iter().zip(found).filter_map(|(wanted, from)| from.map(|from| (wanted, from)));
+        let (large, others): (Vec<_>, Vec<_>) = lent.partition(|(_, from)| from.len() >= LARGE);
+        parallel::each(others, total, |(wanted, from)| {
+            wanted.storage.keep_in_memory(Memory::copy_of(from).map_err(|e| e.in_tensor(wanted.name))?);
+            meter.add(wanted.storage.nbytes());
+            Ok::<(), Error>(())
+        })?;
+        for (wanted, from) in large {
+            let copy = copy_in_pieces(from, meter).map_err(|e| e.in_tensor(wanted.name))?;
+            wanted.storage.keep_in_memory(copy);
         }
         meter.end();
         Ok(())
@@ -98,21 +92,18 @@ impl StateDict {
     }
 }
 
-/// Copies every storage of a batch, pieces of them on all cores: first all get their pages, then their bytes.
-fn copy(mut batch: Vec<Copying<'_>>, meter: &Meter<impl FnMut(Progress) + Send>) {
-    let bytes = batch.iter().fold(0, |sum: u64, copying| sum.saturating_add(copying.storage.nbytes()));
-    Memory::populate_all(batch.iter().map(|copying| &copying.memory));
-    let pieces = batch
-        .iter_mut()
-        .flat_map(|copying| copying.memory.bytes_mut().chunks_mut(PIECE).zip(copying.from.chunks(PIECE)));
+/// A copy made by all cores: first the pages, then the bytes.
+fn copy_in_pieces(from: &[u8], meter: &Meter<impl FnMut(Progress) + Send>) -> Result<Memory, Error> {
+    let bytes = u64::try_from(from.len()).unwrap_or(u64::MAX);
+    let mut copy = Memory::to_fill(from.len())?;
+    copy.populate_on_all_cores();
+    let pieces = copy.bytes_mut().chunks_mut(PIECE).zip(from.chunks(PIECE));
     let Ok(()) = parallel::each(pieces, bytes, |(into, from)| {
         into.copy_from_slice(from);
         meter.add(u64::try_from(from.len()).unwrap_or(u64::MAX));
         Ok::<(), Infallible>(())
     });
-    for copying in batch {
-        copying.storage.keep_in_memory(copying.memory);
-    }
+    Ok(copy)
 }
 
 /// Counts bytes that several threads have read.
