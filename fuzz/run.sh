@@ -7,7 +7,7 @@ seconds=$1
 shift
 # The stable compiler takes the fuzzer's flags with this.
 export RUSTC_BOOTSTRAP=1
-command -v cargo-fuzz >/dev/null || cargo install cargo-fuzz --locked
+command -v cargo-fuzz >/dev/null || cargo install cargo-fuzz --locked --profile dev
 if [ $# = 0 ]; then
   mapfile -t targets < <(cargo fuzz list --fuzz-dir .)
   set -- "${targets[@]}"
