@@ -24,10 +24,6 @@ again! {
         case_068_parameters_and_attributes
         case_069_conjugate_and_negative_views_are_resolved
         case_070_views_of_dtypes_without_a_storage_class_share
-        case_071_every_code_of_every_8_bit_float
-        case_071_two_values_in_a_byte
-        case_072_extreme_values_are_exact
-        casts_round_as_torch_does
         case_079_a_meta_tensor_of_a_terabyte_is_a_shape
         case_082_tensors_of_old_versions
         case_083_views_beyond_the_storage
@@ -36,6 +32,11 @@ again! {
         case_087_a_bare_tensor_or_storage_as_root
         views_of_views_agree_with_indices
         tensors_are_handles_of_their_own;
+    elements:
+        case_071_every_code_of_every_8_bit_float
+        case_071_two_values_in_a_byte
+        case_072_extreme_values_are_exact
+        casts_round_as_torch_does;
     values:
         case_051_equal_keys_are_one_entry_in_the_first_place
         case_052_recursive_values_terminate

@@ -26,6 +26,7 @@ mod deserialize;
 mod devices;
 mod differential;
 mod distributed;
+mod elements;
 mod findings;
 mod folders;
 mod forged;
